@@ -139,10 +139,12 @@ def test_config_init_tests_the_keys_and_the_object_store(published, server, tls_
 
 def test_config_init_notices_wrong_keys(published, server, tls_front):
     published.config_file.unlink()
-    answers = config_answers(server, tls_front)
+    answers = config_answers(server, tls_front)[:11]
     answers[2] = "wrong"
-    ended = published.run("config", "init", answers=answers)
-    assert ended.returncode == 1 and "signature" in ended.stdout
+    # Test the keys: yes; retry: no; test the store: no; make it the default: no; save: no.
+    ended = published.run("config", "init", answers=[*answers, "y", "n", "n", "n", "n"])
+    assert "ERROR: Cloud-ML test failed" in ended.stdout
+    assert ended.returncode == 255 and "Changes were NOT saved" in ended.stdout
     assert not published.config_file.exists()
 
 
@@ -229,8 +231,8 @@ def test_a_package_of_the_object_store_runs_in_argo_mode(published, rest, packag
 
 @pytest.mark.timeout(ENVIRONMENT_SECONDS + 60)
 def test_a_failing_job_fails_argo_mode(published, package, job_name):
-    ended = published.run("jobs", "submit", "-n", job_name, "-m", "trainer.task", "-u", package, "-a",
-                          "--fail", "-argo", *FRAMEWORK, seconds=ENVIRONMENT_SECONDS)
+    ended = published.run("jobs", "submit", "-n", job_name, "-m", "trainer.task", "-u", package,
+                          "--job_args=--fail", "-argo", *FRAMEWORK, seconds=ENVIRONMENT_SECONDS)
     assert ended.returncode == 255
     assert "Train job failed." in ended.stdout
 
@@ -265,7 +267,7 @@ def test_a_job_description_file_is_merged_with_the_flags(published, rest, packag
 def test_every_flag_of_a_plain_job_arrives(published, rest, package, job_name):
     published.ok("jobs", "submit", "-n", job_name, "-m", "trainer.task", "-u", package, "-a", "--rounds 3",
                  "-c", "0.5", "-M", "512M", "-g", "0", "-F", "scikit-learn", "-pc", "echo a; echo b",
-                 "-fc", "echo done", "-R", "1", "-nsk", "disk", "-nsv", "ssd", "-sv")
+                 "-fc", "echo done", "-R", "-nsk", "disk", "-nsv", "ssd", "-sv")
     job = rest.job(job_name)
     expected = {"module_name": "trainer.task", "job_args": "--rounds 3", "cpu_limit": "0.5",
                 "memory_limit": "512M", "gpu_limit": 0, "prepare_command": "echo a; echo b",
