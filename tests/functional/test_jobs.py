@@ -177,6 +177,15 @@ def test_finish_runs_after_a_failure_and_learns_the_exit_status(rest, job_name):
     assert "finish saw 5\n" in rest.log(job_name)
 
 
+@pytest.mark.parametrize("command", ["exec sh -c 'exit 6'", "trap 'echo mine' EXIT; exit 6",
+                                     "sh -c 'exit 6'", "set -e; sh -c 'exit 6'; echo not here"])
+def test_finish_runs_whatever_the_command_does_to_its_shell(rest, job_name, command):
+    rest.run(job_name, command, finish_command="echo finish saw $CLOUDML_EXIT_STATUS")
+    assert rest.wait(job_name, "failed")["exit_code"] == 6
+    log = rest.log(job_name)
+    assert "finish saw 6\n" in log and "not here" not in log
+
+
 def test_a_failing_prepare_command_fails_the_job_before_the_command(rest, job_name):
     rest.run(job_name, "echo must not run", prepare_command="echo preparing; exit 9", max_retries=0)
     assert rest.wait(job_name, "failed")["exit_code"] == 9
@@ -291,14 +300,14 @@ def test_a_saved_job_waits_for_its_start(rest, job_name):
 
 
 def test_a_job_that_ended_can_be_started_again(rest, job_name):
-    rest.run(job_name, "echo ran; exit 1")
+    rest.run(job_name, "echo run $(cat /proc/sys/kernel/random/uuid); exit 1")
     rest.wait(job_name, "failed")
-    assert rest.get(f"/train/{job_name}/start").status == 200
-    job = wait_for(lambda: (j := rest.job(job_name))["state"] == "failed"
-                   and rest.log(job_name).count("ran\n") >= 1
-                   and reasons(rest, job_name).count("Started") + sum(
-                       e["count"] - 1 for e in rest.events(job_name) if e["reason"] == "Started") >= 2
-                   and j, 60, lambda: f"a second run: {rest.events(job_name)}")
+    first = lines_with(rest.log(job_name), "run ")
+    answer = rest.get(f"/train/{job_name}/start")
+    assert answer.status == 200 and answer.json()["state"] not in ("failed", "initial")
+    wait_for(lambda: lines_with(rest.log(job_name), "run ")[-1:] not in ([], first), 60,
+             lambda: f"a second run: {rest.events(job_name)}")
+    job = wait_for(lambda: (j := rest.job(job_name))["state"] == "failed" and j, 30, "the second end")
     assert job["retries"] == 0
 
 

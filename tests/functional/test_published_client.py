@@ -355,7 +355,7 @@ def test_jobs_logs(published, ran):
 
 def test_jobs_logs_of_an_unknown_job_is_an_error_object(published):
     printed = published.ok("jobs", "logs", "no-such-job")
-    assert "'error': True" in printed and "no-such-job" in printed
+    assert "'error': True" in printed and "Train job doesn't exist" in printed
 
 
 def test_jobs_logs_followed_come_while_the_job_runs(published, rest, job_name):
@@ -428,7 +428,7 @@ def test_jobs_delete_by_cluster_name(published, rest, job_name):
 
 def test_jobs_delete_of_an_unknown_job_fails(published):
     ended = published.run("jobs", "delete", "no-such-job")
-    assert ended.returncode == 1 and "no-such-job" in ended.stdout
+    assert ended.returncode == 1 and "Train job doesn't exist" in ended.stdout
 
 
 # ---- the administrator's program
