@@ -89,6 +89,7 @@ enum class RunState { kPending, kRunning, kSucceeded, kFailed };
 // What a replica has used so far.
 struct Usage {
   std::int64_t cpu_millis = 0;      // CPU time
+  std::int64_t cpu_percent = 0;     // of one core, over the last seconds
   std::int64_t memory_bytes = 0;    // now
   std::int64_t memory_peak = 0;
   std::int64_t receive_bytes = 0;   // network; 0 where the host's network is shared
