@@ -117,31 +117,36 @@ std::optional<std::uint64_t> OffsetOf(const net::Headers& headers) {
 LogReader::LogReader(Rest& rest, std::string job)
     : rest_(rest), path_(JobPath(job) + "/logs") {}
 
-Result<std::string> LogReader::Tail(std::uint64_t lines) {
-  CML_ASSIGN_OR_RETURN(const ApiReply reply, rest_.Get(path_, fmt::format("lines={}", lines)));
-  std::string text = reply.body.Get("logs").Str();
-  if (const auto offset = OffsetOf(reply.headers)) {
-    offsets_ = Offsets::kServer;
-    offset_ = *offset;
-    return text;
+Result<std::string> LogReader::Begin(std::optional<std::uint64_t> lines) {
+  if (lines) {
+    CML_ASSIGN_OR_RETURN(const ApiReply reply, rest_.Get(path_, fmt::format("lines={}", *lines)));
+    if (const auto offset = OffsetOf(reply.headers)) {
+      offsets_ = Offsets::kServer;
+      offset_ = *offset;
+      return reply.body.Get("logs").Str();
+    }
   }
-  // How long the log is can only be seen by taking all of it.
-  offsets_ = Offsets::kSkip;
-  CML_ASSIGN_OR_RETURN(const ApiReply whole, rest_.Get(path_));
-  offset_ = whole.body.Get("logs").Str().size();
-  return text;
+  // Where the end is can only be learnt with all of it.
+  CML_ASSIGN_OR_RETURN(const ApiReply reply, rest_.Get(path_));
+  std::string text = reply.body.Get("logs").Str();
+  const auto offset = OffsetOf(reply.headers);
+  offsets_ = offset ? Offsets::kServer : Offsets::kSkip;
+  offset_ = offset.value_or(text.size());
+  return lines ? std::string(LastLines(text, *lines)) : text;
 }
 
-Status LogReader::LearnOffsets() {
-  if (offsets_ != Offsets::kUnknown) return Ok{};
-  CML_ASSIGN_OR_RETURN(const ApiReply reply, rest_.Get(path_, "lines=1"));
-  offsets_ = OffsetOf(reply.headers) ? Offsets::kServer : Offsets::kSkip;
-  return Ok{};
+std::string_view LastLines(std::string_view text, std::uint64_t lines) {
+  if (lines == 0) return "";
+  std::size_t at = text.size();
+  if (at > 0 && text[at - 1] == '\n') --at;
+  for (std::uint64_t seen = 0; at > 0; --at) {
+    if (text[at - 1] == '\n' && ++seen == lines) break;
+  }
+  return text.substr(at);
 }
 
 Result<LogReader::End> LogReader::Read(const std::function<void(std::string_view)>& on_bytes) {
   cut_.reset();
-  CML_RETURN_IF_ERROR(LearnOffsets());
   std::uint64_t skip = 0;
   std::string query = "follow=True";
   if (offsets_ == Offsets::kServer) {
@@ -188,7 +193,7 @@ Result<Document> WatchJob(Context& context, const std::string& job, ShowLog log)
     const std::string state = object.Get("state").Text();
     const bool ended = IsEnded(state);
     if (!ended) {
-      const bool first_log = log == ShowLog::kYes && state == "running" && reader.offset() == 0;
+      const bool first_log = log == ShowLog::kYes && state == "running" && !reader.begun();
       lines.Show(object, first_log ? "(log follows; Ctrl-C leaves the job running)" : "");
     }
     if (state == "initial") return object;
@@ -197,7 +202,15 @@ Result<Document> WatchJob(Context& context, const std::string& job, ShowLog log)
       context.terminal().Pause(kPoll);
       continue;
     }
-    auto read = reader.Read(show_log);
+    if (!reader.begun()) {
+      const auto first = reader.Begin(std::nullopt);
+      if (!first.ok()) {
+        CML_RETURN_IF_ERROR(patience.Wait(first.error()));
+        continue;
+      }
+      show_log(first.value());
+    }
+    const auto read = reader.Read(show_log);
     if (!read.ok()) {
       CML_RETURN_IF_ERROR(patience.Wait(read.error()));
     } else if (reader.cut()) {
@@ -233,10 +246,11 @@ ExitCode ReportEnd(Context& context, const Document& job, ShowLog log) {
   if (const std::string remedy = Remedy(job); !remedy.empty()) text += indent + remedy + "\n";
   const auto rest = context.rest();
   if (log == ShowLog::kNo && rest.ok()) {
-    const auto tail = LogReader(*rest.value(), name).Tail(kLastLines);
-    if (tail.ok() && !tail.value().empty()) {
+    const auto reply = rest.value()->Get(JobPath(name) + "/logs", fmt::format("lines={}", kLastLines));
+    const std::string tail = reply.ok() ? reply.value().body.Get("logs").Str() : "";
+    if (!tail.empty()) {
       text += indent + "last lines of the log:\n";
-      std::string_view logged = tail.value();
+      std::string_view logged = tail;
       if (logged.ends_with('\n')) logged.remove_suffix(1);
       for (const std::string_view line : Split(logged, '\n')) {
         text += indent + "  " + OneLine(line) + "\n";
@@ -255,10 +269,8 @@ Status FollowLog(Context& context, const std::string& job, std::optional<std::ui
   CML_ASSIGN_OR_RETURN(Rest* const rest, context.rest());
   LogReader reader(*rest, job);
   Patience patience(context);
-  if (lines) {
-    CML_ASSIGN_OR_RETURN(const std::string tail, reader.Tail(*lines));
-    context.Out(tail);
-  }
+  CML_ASSIGN_OR_RETURN(const std::string first, reader.Begin(lines));
+  context.Out(first);
   const auto show = [&](std::string_view bytes) { context.Out(bytes); };
   while (true) {
     const auto read = reader.Read(show);

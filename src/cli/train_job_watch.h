@@ -25,25 +25,26 @@ class LogReader {
  public:
   LogReader(Rest& rest, std::string job);
 
-  // The last `lines` lines (0: none), and from there on later.
-  Result<std::string> Tail(std::uint64_t lines);
+  // What is there by now, or its last `lines` lines. Read goes on behind it.
+  Result<std::string> Begin(std::optional<std::uint64_t> lines);
+  bool begun() const { return offsets_ != Offsets::kUnknown; }
 
   enum class End { kComplete, kMoreLater };
   // Hands on what comes within a slice of time. kComplete: the server says that is all there will
   // be. kMoreLater: the slice is over, or the connection was cut (then `cut` tells why).
   Result<End> Read(const std::function<void(std::string_view)>& on_bytes);
   const std::optional<Error>& cut() const { return cut_; }
-  std::uint64_t offset() const { return offset_; }
 
  private:
-  Status LearnOffsets();
-
   Rest& rest_;
   std::string path_;
   std::uint64_t offset_ = 0;
   enum class Offsets { kUnknown, kServer, kSkip } offsets_ = Offsets::kUnknown;
   std::optional<Error> cut_;
 };
+
+// The last `lines` lines of `text`; a final new line ends a line and begins none.
+std::string_view LastLines(std::string_view text, std::uint64_t lines);
 
 enum class ShowLog { kNo, kYes };
 

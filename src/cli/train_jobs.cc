@@ -39,16 +39,28 @@ bool Matches(const Document& job, const std::vector<std::string>& states,
   return true;
 }
 
+// What the server can sort out itself, so that not all of a long list has to travel. The answer is
+// looked through again: not every server knows these.
+std::string FilterQuery(const std::vector<std::string>& states, const std::vector<Label>& labels) {
+  std::string query, pairs;
+  if (states.size() == 1) query = "state=" + net::PercentEncode(states[0]);
+  for (const Label& l : labels) {
+    if (l.value) pairs += (pairs.empty() ? "" : ",") + l.name + "=" + *l.value;
+  }
+  if (!pairs.empty()) query += (query.empty() ? "" : "&") + std::string("label=") + net::PercentEncode(pairs);
+  return query;
+}
+
 // Every page of the list.
-Result<std::vector<Document>> AllJobs(Rest& rest) {
+Result<std::vector<Document>> AllJobs(Rest& rest, const std::string& filter) {
   std::vector<Document> jobs;
-  std::string query;
+  std::string query = filter;
   while (true) {
     CML_ASSIGN_OR_RETURN(const ApiReply reply, rest.Get("/train", query));
     for (const Document& job : reply.body.Get("data").Items()) jobs.push_back(job);
     const std::string next = reply.body.Get("next_page").Str();
     if (next.empty()) return jobs;
-    std::string next_query = "page=" + net::PercentEncode(next);
+    std::string next_query = filter + (filter.empty() ? "" : "&") + "page=" + net::PercentEncode(next);
     if (next_query == query) return jobs;  // a server that does not move on
     query = std::move(next_query);
   }
@@ -67,7 +79,7 @@ Outcome ListJobs(Context& context, const Typed& typed) {
                                                    : std::optional(given.substr(equals + 1))});
   }
   CML_ASSIGN_OR_RETURN(Rest* const rest, context.rest());
-  CML_ASSIGN_OR_RETURN(const std::vector<Document> all, AllJobs(*rest));
+  CML_ASSIGN_OR_RETURN(const std::vector<Document> all, AllJobs(*rest, FilterQuery(states, labels)));
   std::vector<Document> jobs;
   std::ranges::copy_if(all, std::back_inserter(jobs),
                        [&](const Document& job) { return Matches(job, states, labels); });
@@ -85,9 +97,9 @@ Outcome ListJobs(Context& context, const Typed& typed) {
     case Format::kWide: break;
   }
   if (jobs.empty()) {
-    context.Err(all.empty() ? "no train jobs yet; submit one: "
+    context.Err(all.empty() && states.empty() && labels.empty() ? "no train jobs yet; submit one: "
                               "cloudml jobs submit -n NAME -m trainer.task -u ./FOLDER -f\n"
-                            : fmt::format("none of {} train jobs is like that\n", all.size()));
+                            : "no train job is like that; all of them: cloudml jobs list\n");
     return ExitCode::kOk;
   }
   const Columns columns = OutputFormat(typed) == Format::kWide ? Columns::kWide : Columns::kUsual;
