@@ -235,6 +235,7 @@ std::string EncodeMetrics(const TrainJob& job) {
 std::string ResourceCodec<TrainJob>::Wish(const TrainJob& job) {
   json::object o = SpecObject(job.wish.spec);
   o["defaults"] = TextArray(job.wish.spec.defaults);
+  o["submitted_by"] = job.wish.submitted_by.str();
   o["starts"] = job.wish.starts;
   o["deleted"] = job.wish.deleted;
   return json::serialize(o);
@@ -252,6 +253,9 @@ Status ResourceCodec<TrainJob>::FromWish(std::string_view text, TrainJob& job) {
       if (name.is_string()) job.wish.spec.defaults.emplace_back(name.get_string());
     }
   }
+  std::string submitted_by;
+  f.Text("submitted_by", submitted_by);
+  job.wish.submitted_by = AccessKey{submitted_by};
   std::int64_t starts = 0;
   f.Integer("starts", starts);
   job.wish.starts = static_cast<std::uint64_t>(starts);

@@ -43,13 +43,10 @@ struct Limits {
 
 // Something the backend brings into the replica's file system before the command starts.
 struct Fetch {
-  std::string uri;     // fds://bucket/object or http(s)://…
-  std::string target;  // file name below /job/packages
-};
-
-// A bucket of the organisation, at /fds/<bucket>.
-struct BucketMount {
-  std::string bucket;
+  std::string uri;       // fds://bucket/object or http(s)://…
+  std::string target;    // file name below /job/packages
+  std::string endpoint;  // of the store of an fds uri; empty: the platform's own
+  AccessKey as;          // whose key signs the request to another endpoint
 };
 
 struct Role {
@@ -76,7 +73,7 @@ struct RunSpec {
   RuntimeRef runtime;
   std::map<std::string, std::string> files;  // name below /job/etc → contents (scripts)
   std::vector<Fetch> fetches;
-  std::vector<BucketMount> buckets;
+  // The organisation's buckets are at /fds/<bucket>, readable and writable, new ones as they come.
   std::string checkpoint_key;  // not empty: a folder at /job/checkpoint, kept across incarnations with this key
   std::vector<Role> roles;
   std::vector<Placement> placements;  // one per replica, in the order of roles; may be empty
