@@ -115,7 +115,7 @@ void AddJob(std::vector<std::string>& args, const SandboxSpec& spec) {
   bind("--bind", spec.replica / "status", "/job/status");
   bind("--bind", spec.replica / "tmp", "/tmp");
   if (!spec.checkpoint.empty()) bind("--bind", spec.checkpoint, "/job/checkpoint");
-  for (const auto& [name, folder] : spec.buckets) bind("--bind", folder, "/fds/" + name);
+  if (!spec.buckets.empty()) bind("--bind", spec.buckets, "/fds");
   for (const auto& path : spec.read_only) bind("--ro-bind", path, path.string());
 }
 
