@@ -22,6 +22,9 @@
 
 namespace cml::net {
 
+// In a catch block: the text of what was thrown, for the log.
+std::string WhatWasThrown();
+
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(EventLoop& loop, Socket socket);
@@ -66,7 +69,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // ---- connection_body.cc
   Task<std::size_t> ReadSome(std::size_t least);   // 0: end, error, or time over
   Task<std::optional<After>> ReadBody();           // nullopt: body complete
-  Task<bool> OnWorker(std::function<void()> work);
+  // Then co_await WorkerDone(). Apart, because GCC 12 destroys some temporaries of an operand of
+  // co_await twice; for the same reason no operand here has a temporary with a destructor.
+  bool HandOver(std::function<void()> work);  // false: no thread
+  Task<void> WorkerDone();
   void DropOnWorker(std::shared_ptr<void> thing);
   void Invoke() noexcept;
   void CallSink(std::string_view piece, bool complete) noexcept;

@@ -16,6 +16,16 @@ constexpr std::size_t kBodyRead = 16 * 1024;
 
 }  // namespace
 
+std::string WhatWasThrown() {
+  try {
+    throw;
+  } catch (const std::exception& e) {
+    return e.what();
+  } catch (...) {
+    return "not an exception";
+  }
+}
+
 Task<std::size_t> Connection::ReadSome(std::size_t least) {
   SetDeadline(options_.body_progress_time);
   const InputBuffer::Space room = in_.Room(least);
@@ -48,9 +58,10 @@ Task<std::optional<Connection::After>> Connection::ReadBody() {
       body.append(piece);
     } else if (!piece.empty() || body_.done()) {
       const bool complete = body_.done();
-      if (!co_await OnWorker([this, piece, complete] { CallSink(piece, complete); })) {
+      if (!HandOver([this, piece, complete] { CallSink(piece, complete); })) {
         co_return co_await Refuse(503, "no thread is free to answer");
       }
+      co_await WorkerDone();
       if (sink_failed_ || cut_) break;
     }
     if (body_.done()) break;
@@ -80,8 +91,8 @@ void Connection::CallSink(std::string_view piece, bool complete) noexcept {
       }
     }
     if (complete) response_ = route_.sink->Finish();
-  } catch (const std::exception& e) {
-    LogError("upload failed", {{"request", request_id_}, {"what", e.what()}});
+  } catch (...) {
+    LogError("upload failed", {{"request", request_id_}, {"what", WhatWasThrown()}});
     sink_failed_ = true;
     response_ = ErrorResponse(500, "internal error; request " + request_id_);
   }
@@ -90,15 +101,15 @@ void Connection::CallSink(std::string_view piece, bool complete) noexcept {
 void Connection::Invoke() noexcept {
   try {
     response_ = route_.handle(std::move(head_.request));
-  } catch (const std::exception& e) {  // bad_function_call too: a route without a handler
-    LogError("handler failed", {{"request", request_id_}, {"what", e.what()}});
+  } catch (...) {  // bad_function_call too: a route without a handler
+    LogError("handler failed", {{"request", request_id_}, {"what", WhatWasThrown()}});
     response_ = ErrorResponse(500, "internal error; request " + request_id_);
   }
 }
 
-Task<bool> Connection::OnWorker(std::function<void()> work) {
+bool Connection::HandOver(std::function<void()> work) {
   worker_done_ = false;
-  const bool taken = loop_.server.pool.Submit([self = shared_from_this(), w = std::move(work)]() mutable {
+  return loop_.server.pool.Submit([self = shared_from_this(), w = std::move(work)]() mutable {
     w();
     w = nullptr;
     // The last reference dies on the loop's thread, where the socket belongs.
@@ -108,13 +119,14 @@ Task<bool> Connection::OnWorker(std::function<void()> work) {
       s->signal_.cancel();
     });
   });
-  if (!taken) co_return false;
+}
+
+Task<void> Connection::WorkerDone() {
   while (!worker_done_) {
     signal_.expires_at(TimePoint::max());
     ErrorCode ignored;
     co_await signal_.async_wait(asio::redirect_error(kUseTask, ignored));
   }
-  co_return true;
 }
 
 // Destructors of sinks and sources may block (temporary files).

@@ -28,13 +28,17 @@ Task<Connection::After> Connection::Stream() {
   }
   std::uint64_t left = length.value_or(0);
   After after = After::kClose;
+  bool first = true;
   bool head_sent = false;
   peer_gone_ = woken_ = false;
   std::optional<Error> refused;
   while (true) {
-    const bool taken = co_await OnWorker(
-        [this, w = head_sent ? nullptr : waker] { CallSource(w); });
-    if (!taken) piece_ = Error(Code::kUnavailable, "no thread is free to answer");
+    if (HandOver([this, waker, first] { CallSource(first ? waker : nullptr); })) {
+      co_await WorkerDone();
+    } else {
+      piece_ = Error(Code::kUnavailable, "no thread is free to answer");
+    }
+    first = false;
     if (cut_) break;
     if (!piece_->ok()) {
       if (!head_sent) {
@@ -124,8 +128,8 @@ void Connection::CallSource(const std::shared_ptr<Waker>& first_call) noexcept {
       });
     }
     piece_ = response_.source->Next();
-  } catch (const std::exception& e) {
-    LogError("source failed", {{"request", request_id_}, {"what", e.what()}});
+  } catch (...) {
+    LogError("source failed", {{"request", request_id_}, {"what", WhatWasThrown()}});
     piece_ = Error(Code::kInternal, "internal error; request " + request_id_);
   }
 }
