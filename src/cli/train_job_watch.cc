@@ -61,7 +61,11 @@ class StateLines {
 
   void Show(const Document& job, std::string_view note) {
     std::string line = StateLine(job, context_.ErrColours());
-    if (!note.empty()) line += std::string(line.find("  ") == std::string::npos ? "  " : " ") + std::string(note);
+    if (!note.empty()) {
+      constexpr std::size_t kBeforeNote = 2 + 9;  // blanks and state
+      const std::size_t name = DisplayWidth(OneLine(job.Get("job_name").Text()));
+      line = PadRight(line, name + kBeforeNote) + "  " + std::string(note);
+    }
     if (line == last_) return;
     const std::string state = job.Get("state").Text();
     const bool same_state = state == state_;

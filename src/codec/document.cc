@@ -1,6 +1,8 @@
 #include "codec/document.h"
 
+#include <array>
 #include <boost/json.hpp>
+#include <charconv>
 #include <cmath>
 
 #include "base/strings.h"
@@ -26,7 +28,9 @@ void PrintNumber(double d, std::string& out) {
   } else if (d == std::floor(d) && std::fabs(d) < 1e15) {
     out += std::to_string(static_cast<std::int64_t>(d)) + ".0";
   } else {
-    out += json::serialize(json::value(d));
+    std::array<char, 32> text{};  // the shortest that reads back as the same number
+    const auto end = std::to_chars(text.data(), text.data() + text.size(), d).ptr;
+    out.append(text.data(), end);
   }
 }
 

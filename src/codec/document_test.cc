@@ -67,6 +67,8 @@ TEST(DocumentTest, PrettyPrintsAndParsesBack) {
             "{\n  \"name\": \"x\\n\\\"y\\\"\",\n  \"list\": [\n    1\n  ],\n  \"empty\": {},\n"
             "  \"real\": 8.0\n}");
   EXPECT_EQ(Document::Parse(d.Pretty()).value().Dump(), d.Dump());
+  EXPECT_EQ(Document::Real(1.5).Dump(), "1.5");
+  EXPECT_EQ(Document::Parse(Document::Real(1e300).Dump()).value().Num(), 1e300);
 }
 
 }  // namespace
