@@ -175,7 +175,7 @@ class Impl final : public Store {
     part += ".part-" + RandomToken(8);
     Status done = WriteBackup(part);
     if (done.ok() && ::rename(part.c_str(), file.c_str()) != 0) {
-      done = ErrnoError(errno, "renaming the backup", file);
+      done = ErrnoError(errno, "rename", file);
     }
     if (!done.ok()) {
       ::unlink(part.c_str());
@@ -240,7 +240,7 @@ class Impl final : public Store {
     CML_ASSIGN_OR_RETURN(const auto db, readers_.Take());
     CML_RETURN_IF_ERROR(db->CopyTo(part));
     CML_ASSIGN_OR_RETURN(const Fd fd, OpenFile(part, O_RDWR | O_CLOEXEC));
-    if (::fsync(fd.get()) != 0) return ErrnoError(errno, "syncing the backup", part);
+    if (::fsync(fd.get()) != 0) return ErrnoError(errno, "sync", part);
     return Ok{};
   }
 
