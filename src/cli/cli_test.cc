@@ -184,7 +184,8 @@ TEST_F(CliTest, ExitCodesAreDistinct) {
   platform.Answer("GET /cloud_ml/v1/train", 200, "<html>hello</html>");
   EXPECT_EQ(Run({"jobs", "list"}), 1);
   EXPECT_THAT(io.err, HasSubstr("not one of a cloudml server"));
-  platform.Answer("GET /cloud_ml/v1/train", 403, R"({"error": true, "message": "quota: over by 2", "hint": "ask"})");
+  platform.Answer("GET /cloud_ml/v1/train", 403,
+                  R"({"error": true, "message": "quota: over by 2", "hint": "ask"})");
   EXPECT_EQ(Run({"jobs", "list"}), 3);
   EXPECT_EQ(io.err, "error: quota: over by 2\n       ask\n");
 }
@@ -200,13 +201,37 @@ TEST_F(CliTest, NothingConfiguredSaysHowTo) {
 TEST_F(CliTest, SubmitPacksUploadsAndSends) {
   File("ranker/setup.py", "x");
   File("ranker/trainer/task.py", "print(1)");
-  EXPECT_EQ(Run({"jobs", "submit", "-n", "ranker", "-m", "trainer.task", "-u", (home.path() / "ranker").string(),
-                 "-g", "2", "-M", "8G", "-nsk", "gpu", "-nsv", "v100", "--env", "A=1", "--label", "team=x",
-                 "--wall_time_limit", "2h", "-a", "--epochs 20"}), 0) << io.err;
+  EXPECT_EQ(Run({"jobs",
+                 "submit",
+                 "-n",
+                 "ranker",
+                 "-m",
+                 "trainer.task",
+                 "-u",
+                 (home.path() / "ranker").string(),
+                 "-g",
+                 "2",
+                 "-M",
+                 "8G",
+                 "-nsk",
+                 "gpu",
+                 "-nsv",
+                 "v100",
+                 "--env",
+                 "A=1",
+                 "--label",
+                 "team=x",
+                 "--wall_time_limit",
+                 "2h",
+                 "-a",
+                 "--epochs 20"}),
+            0)
+      << io.err;
   EXPECT_TRUE(platform.HasBucket("default")) << "made at the first upload";
   const Document sent = platform.last_submit();
   const std::string uri = sent.Get("trainer_uri").Str();
-  EXPECT_TRUE(uri.starts_with("fds://default/user_packages/ranker.cloudml_20261124_080000_")) << uri;
+  EXPECT_TRUE(uri.starts_with("fds://default/user_packages/ranker.cloudml_20261124_080000_"))
+      << uri;
   EXPECT_TRUE(uri.ends_with(".tar.gz"));
   EXPECT_EQ(platform.objects().count(uri.substr(6)), 1u);
   EXPECT_EQ(sent.Get("gpu_limit").Dump(), "2");
@@ -231,15 +256,19 @@ TEST_F(CliTest, SubmitChecksBeforeItSends) {
   EXPECT_EQ(Run({"jobs", "submit", "-n", "a", "-m", "t", "-u", "http://h/x", "-g", "two"}), 2);
   EXPECT_EQ(Run({"jobs", "submit", "-n", "a", "-m", "t", "-u", "http://h/x", "--env", "A"}), 2);
   std::filesystem::create_directories(home.path() / "bare");
-  EXPECT_EQ(Run({"jobs", "submit", "-n", "a", "-m", "t", "-u", (home.path() / "bare").string()}), 2);
+  EXPECT_EQ(Run({"jobs", "submit", "-n", "a", "-m", "t", "-u", (home.path() / "bare").string()}),
+            2);
   EXPECT_FALSE(Asked("POST /cloud_ml/v1/train"));
 }
 
 TEST_F(CliTest, SubmitFromAFileWhereFlagsWin) {
   const std::string file = File("job.yaml",
-      "job_name: from-file\nmodule_name: trainer.task\ntrainer_uri: http://h/a.tar.gz\nframework: tensorflow\n"
-      "framework_version: 2.10\ngpu_limit: \"1\"\ncpu_limit: 4\nsave_mode: true\nenv: {A: 1, B: x}\nmodul: y\n");
-  EXPECT_EQ(Run({"jobs", "submit", "-f", file, "-n", "flag", "--env", "B=2", "-o", "name"}), 0) << io.err;
+                                "job_name: from-file\nmodule_name: trainer.task\ntrainer_uri: "
+                                "http://h/a.tar.gz\nframework: tensorflow\n"
+                                "framework_version: 2.10\ngpu_limit: \"1\"\ncpu_limit: "
+                                "4\nsave_mode: true\nenv: {A: 1, B: x}\nmodul: y\n");
+  EXPECT_EQ(Run({"jobs", "submit", "-f", file, "-n", "flag", "--env", "B=2", "-o", "name"}), 0)
+      << io.err;
   const Document sent = platform.last_submit();
   EXPECT_EQ(sent.Get("job_name").Str(), "flag");
   EXPECT_EQ(sent.Get("framework_version").Str(), "2.10");
@@ -255,7 +284,9 @@ TEST_F(CliTest, SubmitFromAFileWhereFlagsWin) {
 
 TEST_F(CliTest, DryRunUploadsNothing) {
   File("ranker/setup.py", "x");
-  EXPECT_EQ(Run({"jobs", "submit", "-n", "r", "-m", "t", "-u", (home.path() / "ranker").string(), "--dry-run"}), 0);
+  EXPECT_EQ(Run({"jobs", "submit", "-n", "r", "-m", "t", "-u", (home.path() / "ranker").string(),
+                 "--dry-run"}),
+            0);
   EXPECT_TRUE(Asked("POST /cloud_ml/v1/train?dry_run=true"));
   EXPECT_TRUE(platform.objects().empty());
   EXPECT_EQ(Run({"jobs", "describe", "r"}), 4);
@@ -291,9 +322,12 @@ TEST_F(CliTest, FollowedLogSurvivesCutsWithAndWithoutOffsets) {
     platform.CutNext(4);
     EXPECT_EQ(Run({"jobs", "logs", "-f", "-n", "1", "r"}), 0);
     EXPECT_EQ(io.out, "line 199\n");
-    platform.ScriptSubmits({{"running", "", "a\n"}, {"running", "", log}, {"completed", "", "end\n"}});
+    platform.ScriptSubmits(
+        {{"running", "", "a\n"}, {"running", "", log}, {"completed", "", "end\n"}});
     platform.CutNext(5);
-    EXPECT_EQ(Run({"jobs", "submit", "-n", "s" + std::to_string(offsets), "-m", "t", "-u", "http://h/x", "-f"}), 0);
+    EXPECT_EQ(Run({"jobs", "submit", "-n", "s" + std::to_string(offsets), "-m", "t", "-u",
+                   "http://h/x", "-f"}),
+              0);
     EXPECT_EQ(io.out, "a\n" + log + "end\n");
     EXPECT_THAT(io.err, HasSubstr("connection to the server lost"));
     EXPECT_THAT(io.err, HasSubstr("connected again"));
@@ -320,8 +354,9 @@ TEST_F(CliTest, FollowGivesUpWhenTheServerStaysAway) {
 }
 
 TEST_F(CliTest, AFailedJobIsExitCodeSixWithItsReason) {
-  const std::deque<Step> life = {{"running", "", "Epoch 3/20\nKilled\n"},
-                                 {"failed", "out of memory, killed at the limit", "", "OutOfMemory", 137}};
+  const std::deque<Step> life = {
+      {"running", "", "Epoch 3/20\nKilled\n"},
+      {"failed", "out of memory, killed at the limit", "", "OutOfMemory", 137}};
   platform.ScriptSubmits(life);
   EXPECT_EQ(Run({"jobs", "submit", "-n", "r", "-m", "t", "-u", "http://h/x", "-f"}), 6);
   EXPECT_EQ(io.out, "Epoch 3/20\nKilled\n");
@@ -339,7 +374,10 @@ TEST_F(CliTest, AFailedJobIsExitCodeSixWithItsReason) {
 
 TEST_F(CliTest, WaitingForADeletedJobEnds) {
   platform.ScriptSubmits({{"enqueued", "", ""}});
-  io.on_pause = [&] { platform.Answer("GET /cloud_ml/v1/train/r", 404, R"({"error": true, "message": "Train job r doesn't exist"})"); };
+  io.on_pause = [&] {
+    platform.Answer("GET /cloud_ml/v1/train/r", 404,
+                    R"({"error": true, "message": "Train job r doesn't exist"})");
+  };
   EXPECT_EQ(Run({"jobs", "submit", "-n", "r", "-m", "t", "-u", "http://h/x", "-W"}), 4);
 }
 
@@ -381,13 +419,15 @@ TEST_F(CliTest, FilesThereAndBack) {
 }
 
 TEST_F(CliTest, FoldersGoWithEverythingInThem) {
-  for (int i = 0; i < 5; ++i) File("m/" + std::to_string(i) + "/x y.bin", std::string(1, static_cast<char>('a' + i)));
+  for (int i = 0; i < 5; ++i)
+    File("m/" + std::to_string(i) + "/x y.bin", std::string(1, static_cast<char>('a' + i)));
   ASSERT_EQ(Run({"fs", "mb", "models"}), 0);
   EXPECT_EQ(Run({"fs", "cp", (home.path() / "m").string(), "fds://models/"}), 2) << "needs -r";
   EXPECT_EQ(Run({"fs", "cp", "-r", (home.path() / "m").string(), "fds://models/"}), 0) << io.err;
   EXPECT_EQ(platform.objects().size(), 5u);
   EXPECT_EQ(platform.objects().at("models/m/4/x y.bin"), "e");
-  EXPECT_EQ(Run({"fs", "cp", "-r", "fds://models/m", (home.path() / "back").string()}), 0) << io.err;
+  EXPECT_EQ(Run({"fs", "cp", "-r", "fds://models/m", (home.path() / "back").string()}), 0)
+      << io.err;
   EXPECT_EQ(Read("back/3/x y.bin"), "d");
   EXPECT_EQ(Run({"fs", "rm", "-r", "fds://models/m"}), 0);
   EXPECT_TRUE(platform.objects().empty());
@@ -415,7 +455,8 @@ TEST_F(CliTest, DownloadGoesOnWhereItWasCut) {
 
 TEST_F(CliTest, UploadGoesOnWithTheMissingParts) {
   std::string bytes(5'500'000, 'x');
-  for (std::size_t i = 0; i < bytes.size(); i += 1000) bytes[i] = static_cast<char>('a' + i / 1000 % 26);
+  for (std::size_t i = 0; i < bytes.size(); i += 1000)
+    bytes[i] = static_cast<char>('a' + i / 1000 % 26);
   const std::filesystem::path file = File("big", bytes);
   platform.PutObject("b", "other", "");
   const std::vector<Command> none;
@@ -434,7 +475,8 @@ TEST_F(CliTest, UploadGoesOnWithTheMissingParts) {
   EXPECT_THAT(io.err, HasSubstr("going on with an earlier upload"));
   int sent = 0;
   const auto all = platform.requests();
-  for (std::size_t i = before; i < all.size(); ++i) sent += all[i].starts_with("PUT /b/big?partNumber") ? 1 : 0;
+  for (std::size_t i = before; i < all.size(); ++i)
+    sent += all[i].starts_with("PUT /b/big?partNumber") ? 1 : 0;
   EXPECT_EQ(sent, 3) << "six parts, three of which were there";
   EXPECT_EQ(platform.open_uploads(), 0u);
 }
@@ -442,21 +484,28 @@ TEST_F(CliTest, UploadGoesOnWithTheMissingParts) {
 TEST(TransferTest, MissingParts) {
   EXPECT_EQ(MissingParts(25, 10, {}), (std::vector<int>{1, 2, 3}));
   EXPECT_EQ(MissingParts(25, 10, {{1, 10, "e"}, {3, 5, "e"}}), (std::vector<int>{2}));
-  EXPECT_EQ(MissingParts(25, 10, {{1, 9, "e"}, {2, 10, ""}, {3, 5, "e"}}), (std::vector<int>{1, 2}));
+  EXPECT_EQ(MissingParts(25, 10, {{1, 9, "e"}, {2, 10, ""}, {3, 5, "e"}}),
+            (std::vector<int>{1, 2}));
 }
 
 // ---- configuration and help
 
 TEST_F(CliTest, ConfigInitTriesTheKeysAndKeepsOtherEntries) {
   const std::string file = File(".config/xiaomi/config", R"({"other": {"x": 1}})");
-  EXPECT_EQ(Run({"config", "init", "--endpoint", platform.url(), "--access-key", kTestAccessKey, "--secret-key", "wrong"}), 3);
+  EXPECT_EQ(Run({"config", "init", "--endpoint", platform.url(), "--access-key", kTestAccessKey,
+                 "--secret-key", "wrong"}),
+            3);
   EXPECT_THAT(io.err, HasSubstr("nothing was written"));
   EXPECT_EQ(Read(".config/xiaomi/config"), R"({"other": {"x": 1}})");
-  EXPECT_EQ(Run({"-k", "prod", "config", "init", "--endpoint", platform.url(), "--access-key", kTestAccessKey, "--secret-key", kTestSecretKey}), 0) << io.err;
+  EXPECT_EQ(Run({"-k", "prod", "config", "init", "--endpoint", platform.url(), "--access-key",
+                 kTestAccessKey, "--secret-key", kTestSecretKey}),
+            0)
+      << io.err;
   const Document config = Document::Parse(Read(".config/xiaomi/config")).value();
   EXPECT_EQ(config.Get("other").Get("x").Int(), 1);
   EXPECT_EQ(config.Get("xiaomi_cloudml").Get("default_config_context").Str(), "prod");
-  EXPECT_EQ(config.Get("xiaomi_cloudml").Get("prod").Get("xiaomi_secret_access_key").Str(), kTestSecretKey);
+  EXPECT_EQ(config.Get("xiaomi_cloudml").Get("prod").Get("xiaomi_secret_access_key").Str(),
+            kTestSecretKey);
   struct stat info {};
   ASSERT_EQ(::stat(file.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600u);

@@ -28,17 +28,38 @@ std::string Refusal(const std::string& path, const std::vector<std::string>& arg
 }
 
 TEST(CommandTest, EveryPublishedFlagOfSubmitIsUnderstood) {
-  const std::vector<std::pair<std::string, std::string>> flags = {
-      {"-n", "job_name"}, {"-m", "module_name"}, {"-u", "trainer_uri"}, {"-a", "job_args"},
-      {"-fe", "fds_endpoint"}, {"-fb", "fds_bucket"}, {"-hka", "hdfs_krb_account"},
-      {"-hkp", "hdfs_krb_password"}, {"-hkt", "hdfs_krb_keytab"}, {"-he", "hdfs_endpoint"},
-      {"-c", "cpu_limit"}, {"-M", "memory_limit"}, {"-g", "gpu_limit"}, {"-gt", "gpu_type"},
-      {"-p", "ps_count"}, {"-w", "worker_count"}, {"-cs", "cluster_spec"}, {"-d", "docker_image"},
-      {"-dc", "docker_command"}, {"-F", "framework"}, {"-V", "framework_version"},
-      {"-vt", "volume_type"}, {"-vp", "volume_path"}, {"-mp", "mount_path"},
-      {"-mro", "mount_read_only"}, {"-pc", "prepare_command"}, {"-fc", "finish_command"},
-      {"-nsk", "node_selector_key"}, {"-nsv", "node_selector_value"}, {"-tl", "tensorboard_logdir"},
-      {"-mn", "model_name"}, {"-mv", "model_version"}};
+  const std::vector<std::pair<std::string, std::string>> flags = {{"-n", "job_name"},
+                                                                  {"-m", "module_name"},
+                                                                  {"-u", "trainer_uri"},
+                                                                  {"-a", "job_args"},
+                                                                  {"-fe", "fds_endpoint"},
+                                                                  {"-fb", "fds_bucket"},
+                                                                  {"-hka", "hdfs_krb_account"},
+                                                                  {"-hkp", "hdfs_krb_password"},
+                                                                  {"-hkt", "hdfs_krb_keytab"},
+                                                                  {"-he", "hdfs_endpoint"},
+                                                                  {"-c", "cpu_limit"},
+                                                                  {"-M", "memory_limit"},
+                                                                  {"-g", "gpu_limit"},
+                                                                  {"-gt", "gpu_type"},
+                                                                  {"-p", "ps_count"},
+                                                                  {"-w", "worker_count"},
+                                                                  {"-cs", "cluster_spec"},
+                                                                  {"-d", "docker_image"},
+                                                                  {"-dc", "docker_command"},
+                                                                  {"-F", "framework"},
+                                                                  {"-V", "framework_version"},
+                                                                  {"-vt", "volume_type"},
+                                                                  {"-vp", "volume_path"},
+                                                                  {"-mp", "mount_path"},
+                                                                  {"-mro", "mount_read_only"},
+                                                                  {"-pc", "prepare_command"},
+                                                                  {"-fc", "finish_command"},
+                                                                  {"-nsk", "node_selector_key"},
+                                                                  {"-nsv", "node_selector_value"},
+                                                                  {"-tl", "tensorboard_logdir"},
+                                                                  {"-mn", "model_name"},
+                                                                  {"-mv", "model_version"}};
   for (const auto& [flag, key] : flags) {
     EXPECT_EQ(Parse("jobs submit", {flag, "x"}).Get(key), "x") << flag;
     EXPECT_EQ(Parse("jobs submit", {"--" + key, "y"}).Get(key), "y") << key;
@@ -66,10 +87,12 @@ TEST(CommandTest, WaysToGiveAValue) {
   EXPECT_EQ(Parse("jobs submit", {"-c4"}).Get("cpu_limit"), "4");
   EXPECT_EQ(Parse("jobs submit", {"-c=4"}).Get("cpu_limit"), "4");
   EXPECT_EQ(Parse("jobs submit", {"--cpu-limit=4"}).Get("cpu_limit"), "4");
-  EXPECT_EQ(Parse("jobs submit", {"--cpu", "4"}).Get("cpu_limit"), "4") << "an unambiguous beginning";
+  EXPECT_EQ(Parse("jobs submit", {"--cpu", "4"}).Get("cpu_limit"), "4")
+      << "an unambiguous beginning";
   EXPECT_EQ(Parse("jobs submit", {"-a", "--epochs 20"}).Get("job_args"), "--epochs 20");
   EXPECT_EQ(Parse("jobs submit", {"--job_args=-f"}).Get("job_args"), "-f");
-  EXPECT_EQ(Parse("jobs submit", {"--env", "A=1", "--env=B=2"}).All("env"), (std::vector<std::string>{"A=1", "B=2"}));
+  EXPECT_EQ(Parse("jobs submit", {"--env", "A=1", "--env=B=2"}).All("env"),
+            (std::vector<std::string>{"A=1", "B=2"}));
   EXPECT_EQ(Parse("jobs delete", {"--", "-odd"}).word(), "-odd");
   EXPECT_TRUE(Parse("jobs submit", {"--dry_run"}).Has("dry_run"));
 }
@@ -85,7 +108,8 @@ TEST(CommandTest, RefusalsSayWhatToType) {
 }
 
 TEST(CommandTest, GlobalOptionsBeforeTheCommand) {
-  std::vector<std::string> args = {"-k", "prod", "--endpoint=http://x", "jobs", "list", "-k", "other"};
+  std::vector<std::string> args = {"-k", "prod", "--endpoint=http://x", "jobs", "list",
+                                   "-k", "other"};
   const Typed typed = TakeGlobalOptions(args).value();
   EXPECT_EQ(typed.Get("context"), "prod");
   EXPECT_EQ(typed.Get("endpoint"), "http://x");

@@ -66,7 +66,9 @@ TEST_F(ConfigTest, ContextByFlagEnvironmentAndDefault) {
 }
 
 TEST_F(ConfigTest, OldFlatFileAndYaml) {
-  Write("xiaomi_access_key_id: AK\nxiaomi_secret_access_key: SK\nxiaomi_cloudml_endpoint: http://127.0.0.1:8089\n");
+  Write(
+      "xiaomi_access_key_id: AK\nxiaomi_secret_access_key: SK\nxiaomi_cloudml_endpoint: "
+      "http://127.0.0.1:8089\n");
   EXPECT_EQ(Resolve().endpoint(), "http://127.0.0.1:8089");
   EXPECT_EQ(Resolve().fds_endpoint(), "http://127.0.0.1:8089") << "the server's own store";
   EXPECT_EQ(Resolve().context, "");

@@ -65,23 +65,29 @@ TEST(ExitCodeTest, TellsApartWhatACallerCanDo) {
 }
 
 TEST(XmlTest, ReadsElementsAndRefusesTheRest) {
-  const auto root = ParseXml("<?xml version='1.0'?><!-- x --><a:r xmlns='y'><k q='1'>a&amp;b&#x41;</k><e/><k>2</k></a:r>\n");
+  const auto root = ParseXml(
+      "<?xml version='1.0'?><!-- x --><a:r xmlns='y'><k "
+      "q='1'>a&amp;b&#x41;</k><e/><k>2</k></a:r>\n");
   ASSERT_TRUE(root.ok()) << root.error().message();
   EXPECT_EQ(root.value().name, "r");
   EXPECT_EQ(root.value().Child("k"), "a&bA");
   EXPECT_EQ(root.value().All("k").size(), 2u);
   std::string deep;
   for (int i = 0; i < 100; ++i) deep += "<a>";
-  for (const std::string& bad : {std::string(""), std::string("<a>"), std::string("<a></b>"), std::string("<a/>x"),
-                                 std::string("<!DOCTYPE a><a/>"), std::string("<a>&"), std::string("<"), std::string("</"), deep}) {
+  for (const std::string& bad : {std::string(""), std::string("<a>"), std::string("<a></b>"),
+                                 std::string("<a/>x"), std::string("<!DOCTYPE a><a/>"),
+                                 std::string("<a>&"), std::string("<"), std::string("</"), deep}) {
     EXPECT_FALSE(ParseXml(bad).ok()) << bad;
   }
 }
 
 TEST(YamlTest, TypesAndLimits) {
-  const auto d = ParseYaml("a: 1\nb: \"1\"\nc: 1.5\nd: true\ne: ~\nf: 007\ng: {h: [x, y]}\ni: 2.15.1\n");
+  const auto d =
+      ParseYaml("a: 1\nb: \"1\"\nc: 1.5\nd: true\ne: ~\nf: 007\ng: {h: [x, y]}\ni: 2.15.1\n");
   ASSERT_TRUE(d.ok()) << d.error().message();
-  EXPECT_EQ(d.value().Dump(), R"({"a":1,"b":"1","c":"1.5","d":true,"e":null,"f":"007","g":{"h":["x","y"]},"i":"2.15.1"})");
+  EXPECT_EQ(
+      d.value().Dump(),
+      R"({"a":1,"b":"1","c":"1.5","d":true,"e":null,"f":"007","g":{"h":["x","y"]},"i":"2.15.1"})");
   EXPECT_NE(ParseYaml("a: [1,\nb: 2").error().message().find("line"), std::string::npos);
   EXPECT_FALSE(ParseYaml(std::string(200, '[') + std::string(200, ']')).ok());
   std::string bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\n";

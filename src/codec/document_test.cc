@@ -6,8 +6,7 @@ namespace cml::codec {
 namespace {
 
 TEST(DocumentTest, ReadsByNameAndNeverFails) {
-  const Document d =
-      Document::Parse(R"({"a":{"b":[1,"x",null,true,2.5]},"n":"7"})").value();
+  const Document d = Document::Parse(R"({"a":{"b":[1,"x",null,true,2.5]},"n":"7"})").value();
   EXPECT_EQ(d.Get("a").Get("b").size(), 5u);
   EXPECT_EQ(d.Get("a").Get("b").At(0).Int(), 1);
   EXPECT_EQ(d.Get("a").Get("b").At(1).Str(), "x");

@@ -22,7 +22,9 @@ net::Response Json(int status, const std::string& body) {
 }
 
 net::Response JsonError(int status, const std::string& message) {
-  return Json(status, Document::Object().Set("error", Document::Boolean(true)).Set("message", message).Dump());
+  return Json(
+      status,
+      Document::Object().Set("error", Document::Boolean(true)).Set("message", message).Dump());
 }
 
 net::Response Xml(int status, const std::string& body) {
@@ -34,7 +36,8 @@ net::Response Xml(int status, const std::string& body) {
 }
 
 net::Response XmlError(int status, const std::string& code) {
-  return Xml(status, "<Error><Code>" + code + "</Code><Message>" + code + " it is</Message></Error>");
+  return Xml(status,
+             "<Error><Code>" + code + "</Code><Message>" + code + " it is</Message></Error>");
 }
 
 bool GalaxyIsRight(const net::Request& r) {
@@ -43,7 +46,8 @@ bool GalaxyIsRight(const net::Request& r) {
   return r.headers.Get("X-Xiaomi-Secret-Key-Id") == kTestAccessKey &&
          r.headers.Get("X-Xiaomi-Content-MD5") == md5 &&
          r.headers.Get("Authorization") ==
-             "Galaxy V3 " + net::GalaxyV3Signature(Secret(kTestSecretKey), path, r.headers.Get("X-Xiaomi-Timestamp"), md5);
+             "Galaxy V3 " + net::GalaxyV3Signature(Secret(kTestSecretKey), path,
+                                                   r.headers.Get("X-Xiaomi-Timestamp"), md5);
 }
 
 bool SigV4IsRight(const net::Request& r) {
@@ -51,7 +55,8 @@ bool SigV4IsRight(const net::Request& r) {
   if (!claim.ok() || claim.value().scope.access_key != kTestAccessKey) return false;
   const std::string hash = crypto::ToHex(crypto::Digest(crypto::Hash::kSha256, r.body));
   return r.headers.Get("X-Amz-Content-Sha256") == hash &&
-         net::SigV4Signature(Secret(kTestSecretKey), r, claim.value(), hash) == claim.value().signature;
+         net::SigV4Signature(Secret(kTestSecretKey), r, claim.value(), hash) ==
+             claim.value().signature;
 }
 
 std::string EtagOf(const std::string& bytes) {
@@ -68,7 +73,8 @@ class FakePlatform::Stream final : public net::BodySource {
   Result<Piece> Next() override {
     if (!bytes_.empty()) return Piece{std::exchange(bytes_, {}), false, {}};
     // The bytes must have left before the connection breaks.
-    if (end_ == End::kCut && !std::exchange(waited_, true)) return Piece{"", false, std::chrono::milliseconds(30)};
+    if (end_ == End::kCut && !std::exchange(waited_, true))
+      return Piece{"", false, std::chrono::milliseconds(30)};
     if (end_ == End::kCut) return Error(Code::kInternal, "cut by the test");
     return Piece{"", true, {}};
   }
@@ -107,12 +113,16 @@ void FakePlatform::Stop() { server_.reset(); }
 void FakePlatform::AddJob(const std::string& name, std::deque<Step> steps) {
   const std::lock_guard lock(mutex_);
   Job job;
-  job.object.Set("job_name", name).Set("job_id", "k3v9x0q2ab").Set("org_name", "default").Set("org_id", "1");
+  job.object.Set("job_name", name)
+      .Set("job_id", "k3v9x0q2ab")
+      .Set("org_name", "default")
+      .Set("org_id", "1");
   job.object.Set("module_name", "trainer.task").Set("trainer_uri", "fds://default/a.tar.gz");
   job.object.Set("framework", "tensorflow").Set("framework_version", "2.15.1");
   job.object.Set("cpu_limit", "4").Set("memory_limit", "8G").Set("gpu_limit", Document::Integer(0));
   job.object.Set("defaults", Document::Array().Append(Document::String("cpu_limit")));
-  job.object.Set("create_time", "2026-11-24 07:00:00.000000").Set("state_since", "2026-11-24T07:57:00Z");
+  job.object.Set("create_time", "2026-11-24 07:00:00.000000")
+      .Set("state_since", "2026-11-24T07:57:00Z");
   job.object.Set("state", "enqueued");
   job.steps = std::move(steps);
   NextStep(job);
@@ -163,7 +173,8 @@ std::map<std::string, std::string> FakePlatform::objects() const {
   return all;
 }
 
-void FakePlatform::PutObject(const std::string& bucket, const std::string& key, const std::string& bytes) {
+void FakePlatform::PutObject(const std::string& bucket, const std::string& key,
+                             const std::string& bytes) {
   const std::lock_guard lock(mutex_);
   buckets_[bucket][key] = bytes;
 }
@@ -203,13 +214,16 @@ net::Response FakePlatform::Handle(const net::Request& request) {
 
 net::Response FakePlatform::HandleApi(const net::Request& request) {
   const std::string path = request.path.substr(std::string("/cloud_ml/v1").size());
-  if (path == "/framework") return Json(200, R"({"tensorflow": ["1.15.5", "2.15.1"], "pytorch": ["2.5.1"]})");
+  if (path == "/framework")
+    return Json(200, R"({"tensorflow": ["1.15.5", "2.15.1"], "pytorch": ["2.5.1"]})");
   if (!GalaxyIsRight(request)) return JsonError(401, "Unauthorized: signature is wrong");
   if (path == "/org_ids") return Json(200, R"({"org_id": "1"})");
   if (path == "/quota") return Json(200, R"({"data": []})");
   if (path == "/runtimes") {
-    return Json(200, R"({"data": [{"name": "tensorflow", "version": "2.15.1", "variant": "cpu", "python": "3.11",)"
-                     R"( "state": "ready", "message": "", "size_bytes": 1181116006}]})");
+    return Json(
+        200,
+        R"({"data": [{"name": "tensorflow", "version": "2.15.1", "variant": "cpu", "python": "3.11",)"
+        R"( "state": "ready", "message": "", "size_bytes": 1181116006}]})");
   }
   if (path == "/runtimes/tensorflow/2.15.1/prepare" || path == "/runtimes/tensorflow/2.15.1") {
     return Json(200, R"({"error": false, "message": "Successfully delete tensorflow 2.15.1"})");
@@ -227,7 +241,8 @@ net::Response FakePlatform::HandleTrain(const net::Request& request, const std::
     job.object.Set("state", "enqueued").Set("create_time", "2026-11-24 08:00:00.000000");
     NextStep(job);
     const std::string answer = job.object.Dump();
-    if (!request.query.contains("dry_run")) jobs_[job.object.Get("job_name").Str()] = std::move(job);
+    if (!request.query.contains("dry_run"))
+      jobs_[job.object.Get("job_name").Str()] = std::move(job);
     return Json(200, answer);
   }
   if (rest.empty()) {
@@ -247,17 +262,21 @@ net::Response FakePlatform::HandleTrain(const net::Request& request, const std::
   }
   if (verb == "/logs" && request.query.contains("follow")) {
     std::uint64_t from = 0;
-    if (offsets_ && request.query.contains("offset")) from = ParseUnsigned(request.query.at("offset")).value_or(0);
+    if (offsets_ && request.query.contains("offset"))
+      from = ParseUnsigned(request.query.at("offset")).value_or(0);
     return SendBytes(job.log, from, 200);
   }
   if (verb == "/logs") {
     std::string text = job.log;
     const bool tail = request.query.contains("lines");
     if (tail) {
-      std::vector<std::string_view> lines = Split(std::string_view(text).substr(0, text.size() - text.ends_with('\n')), '\n');
+      std::vector<std::string_view> lines =
+          Split(std::string_view(text).substr(0, text.size() - text.ends_with('\n')), '\n');
       const auto n = ParseUnsigned(request.query.at("lines")).value_or(0);
       std::string last;
-      for (std::size_t i = lines.size() - std::min<std::size_t>(n, lines.size()); i < lines.size(); ++i) last += std::string(lines[i]) + "\n";
+      for (std::size_t i = lines.size() - std::min<std::size_t>(n, lines.size()); i < lines.size();
+           ++i)
+        last += std::string(lines[i]) + "\n";
       text = last;
     }
     net::Response r = Json(200, Document::Object().Set("logs", text).Dump());
@@ -265,10 +284,15 @@ net::Response FakePlatform::HandleTrain(const net::Request& request, const std::
     return r;
   }
   if (verb == "/events") {
-    return Json(200, R"({"events": [{"firstTimestamp": "2026-11-24T07:54:00Z", "lastTimestamp": "2026-11-24T07:54:00Z", "count": 1,)"
-                     R"( "involvedObject": {"name": "x"}, "type": "Normal", "reason": "Enqueued", "message": "4 GPUs asked, 2 free"}], "recommend": []})");
+    return Json(
+        200,
+        R"({"events": [{"firstTimestamp": "2026-11-24T07:54:00Z", "lastTimestamp": "2026-11-24T07:54:00Z", "count": 1,)"
+        R"( "involvedObject": {"name": "x"}, "type": "Normal", "reason": "Enqueued", "message": "4 GPUs asked, 2 free"}], "recommend": []})");
   }
-  if (verb == "/metrics") return Json(200, R"({"cpu": 93.5, "memory": 6549825126, "network_receive": 10, "network_transmit": 2048})");
+  if (verb == "/metrics")
+    return Json(
+        200,
+        R"({"cpu": 93.5, "memory": 6549825126, "network_receive": 10, "network_transmit": 2048})");
   if (verb == "/hyperparameters") return Json(200, R"({"data": []})");
   if (verb == "/start") job.object.Set("state", "enqueued");
   if (verb.empty()) {
@@ -286,7 +310,8 @@ net::Response FakePlatform::SendBytes(std::string bytes, std::uint64_t from, int
   }
   net::Response r;
   r.status = status;
-  r.source = std::make_unique<Stream>(std::move(bytes), cut ? Stream::End::kCut : Stream::End::kWell);
+  r.source =
+      std::make_unique<Stream>(std::move(bytes), cut ? Stream::End::kCut : Stream::End::kWell);
   return r;
 }
 
@@ -295,9 +320,11 @@ net::Response FakePlatform::HandleStore(const net::Request& request) {
   if (request.path == "/") {
     std::string list;
     for (const auto& [name, objects] : buckets_) {
-      list += "<Bucket><Name>" + name + "</Name><CreationDate>2026-11-24T07:00:00Z</CreationDate></Bucket>";
+      list += "<Bucket><Name>" + name +
+              "</Name><CreationDate>2026-11-24T07:00:00Z</CreationDate></Bucket>";
     }
-    return Xml(200, "<ListAllMyBucketsResult><Buckets>" + list + "</Buckets></ListAllMyBucketsResult>");
+    return Xml(200,
+               "<ListAllMyBucketsResult><Buckets>" + list + "</Buckets></ListAllMyBucketsResult>");
   }
   const std::string path = net::PercentDecode(request.path.substr(1));
   const std::size_t slash = path.find('/');
@@ -317,30 +344,38 @@ net::Response FakePlatform::HandleStore(const net::Request& request) {
     }
     // Pages of two, to see that all of them are asked for.
     const std::string prefix = request.query.at("prefix");
-    const std::string after = request.query.contains("continuation-token") ? request.query.at("continuation-token") : "";
+    const std::string after =
+        request.query.contains("continuation-token") ? request.query.at("continuation-token") : "";
     std::string body, next;
     std::map<std::string, bool> folders;
     int n = 0;
     for (const auto& [key, bytes] : it->second) {
       if (!key.starts_with(prefix) || (!after.empty() && key <= after)) continue;
-      const std::size_t deeper = request.query.contains("delimiter") ? key.find('/', prefix.size()) : std::string::npos;
+      const std::size_t deeper =
+          request.query.contains("delimiter") ? key.find('/', prefix.size()) : std::string::npos;
       if (deeper != std::string::npos) {
         folders[key.substr(0, deeper + 1)] = true;
         continue;
       }
       if (n == 2) {
-        body += "<IsTruncated>true</IsTruncated><NextContinuationToken>" + next + "</NextContinuationToken>";
+        body += "<IsTruncated>true</IsTruncated><NextContinuationToken>" + next +
+                "</NextContinuationToken>";
         break;
       }
       ++n;
       next = key;
-      body += fmt::format("<Contents><Key>{}</Key><Size>{}</Size><ETag>{}</ETag><LastModified>2026-11-24T07:00:00Z</LastModified></Contents>", key, bytes.size(), EtagOf(bytes));
+      body += fmt::format(
+          "<Contents><Key>{}</Key><Size>{}</Size><ETag>{}</"
+          "ETag><LastModified>2026-11-24T07:00:00Z</LastModified></Contents>",
+          key, bytes.size(), EtagOf(bytes));
     }
-    for (const auto& [folder, yes] : folders) body += "<CommonPrefixes><Prefix>" + folder + "</Prefix></CommonPrefixes>";
+    for (const auto& [folder, yes] : folders)
+      body += "<CommonPrefixes><Prefix>" + folder + "</Prefix></CommonPrefixes>";
     return Xml(200, "<ListBucketResult>" + body + "</ListBucketResult>");
   }
   if (it == buckets_.end()) return XmlError(404, "NoSuchBucket");
-  if (request.query.contains("uploads") || request.query.contains("uploadId")) return HandleUpload(request, path);
+  if (request.query.contains("uploads") || request.query.contains("uploadId"))
+    return HandleUpload(request, path);
   const std::string key = path.substr(slash + 1);
   if (request.method == "PUT") {
     it->second[key] = request.body;
@@ -359,7 +394,8 @@ net::Response FakePlatform::HandleStore(const net::Request& request) {
     r.body = object->second;  // the server sends its length alone
   } else {
     const std::string_view range = request.headers.Get("Range");
-    const std::uint64_t from = range.empty() ? 0 : ParseUnsigned(range.substr(6, range.size() - 7)).value_or(0);
+    const std::uint64_t from =
+        range.empty() ? 0 : ParseUnsigned(range.substr(6, range.size() - 7)).value_or(0);
     r = SendBytes(object->second, from, range.empty() ? 200 : 206);
   }
   r.headers.Set("ETag", EtagOf(object->second));
@@ -370,7 +406,8 @@ net::Response FakePlatform::HandleUpload(const net::Request& request, const std:
   if (request.query.contains("uploads")) {
     const std::string id = fmt::format("upload-{}", uploads_.size() + 1);
     uploads_[id].path = path;
-    return Xml(200, "<InitiateMultipartUploadResult><UploadId>" + id + "</UploadId></InitiateMultipartUploadResult>");
+    return Xml(200, "<InitiateMultipartUploadResult><UploadId>" + id +
+                        "</UploadId></InitiateMultipartUploadResult>");
   }
   const std::string id = request.query.at("uploadId");
   const auto it = uploads_.find(id);
@@ -378,14 +415,16 @@ net::Response FakePlatform::HandleUpload(const net::Request& request, const std:
   net::Response r;
   if (request.method == "PUT") {
     if (parts_left_-- <= 0) return XmlError(503, "SlowDown");
-    it->second.parts[static_cast<int>(ParseInt(request.query.at("partNumber")).value_or(0))] = request.body;
+    it->second.parts[static_cast<int>(ParseInt(request.query.at("partNumber")).value_or(0))] =
+        request.body;
     r.headers.Set("ETag", EtagOf(request.body));
     return r;
   }
   if (request.method == "GET") {
     std::string list;
     for (const auto& [number, bytes] : it->second.parts) {
-      list += fmt::format("<Part><PartNumber>{}</PartNumber><Size>{}</Size><ETag>{}</ETag></Part>", number, bytes.size(), EtagOf(bytes));
+      list += fmt::format("<Part><PartNumber>{}</PartNumber><Size>{}</Size><ETag>{}</ETag></Part>",
+                          number, bytes.size(), EtagOf(bytes));
     }
     return Xml(200, "<ListPartsResult>" + list + "</ListPartsResult>");
   }
@@ -393,7 +432,8 @@ net::Response FakePlatform::HandleUpload(const net::Request& request, const std:
   for (const auto& [number, bytes] : it->second.parts) whole += bytes;
   buckets_[path.substr(0, path.find('/'))][path.substr(path.find('/') + 1)] = whole;
   uploads_.erase(it);
-  return Xml(200, "<CompleteMultipartUploadResult><ETag>\"x-2\"</ETag></CompleteMultipartUploadResult>");
+  return Xml(200,
+             "<CompleteMultipartUploadResult><ETag>\"x-2\"</ETag></CompleteMultipartUploadResult>");
 }
 
 }  // namespace cml::cli

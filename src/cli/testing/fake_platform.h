@@ -46,7 +46,7 @@ class FakePlatform {
   // How many of the next answers with log or object bytes are cut in their middle.
   void CutNext(int times);
   void FailPartsAfter(int parts);  // that many more parts are taken, then 503
-  void ForgetOffsets();  // as published servers: no X-Log-Offset, no query `offset`
+  void ForgetOffsets();            // as published servers: no X-Log-Offset, no query `offset`
 
   std::vector<std::string> requests() const;  // "GET /cloud_ml/v1/train?state=running"
   codec::Document last_submit() const;
