@@ -47,7 +47,8 @@ std::variant<ListAsk, Fault> ReadListAsk(const S3Call& call) {
   ask.request.start_after = call.Query(ask.version_1 ? "marker" : "start-after");
   if (call.Has("continuation-token") && !ask.version_1) {
     auto token = crypto::FromBase64(call.Query("continuation-token"));
-    if (!token.ok()) return Wrong("continuation-token", call.Query("continuation-token"), "not ours");
+    if (!token.ok())
+      return Wrong("continuation-token", call.Query("continuation-token"), "not ours");
     ask.request.start_after = std::move(token).value();
   }
   return ask;
@@ -85,8 +86,7 @@ S3Outcome MakeBucket(const S3Call& call) {
 S3Outcome HeadBucket(const S3Call& call) {
   auto bucket = call.store().Bucket(call.org(), call.path.bucket);
   if (!bucket.ok()) {
-    return FromStore(bucket.error(),
-                     {FaultCode::kNoSuchBucket, FaultCode::kInvalidBucketName});
+    return FromStore(bucket.error(), {FaultCode::kNoSuchBucket, FaultCode::kInvalidBucketName});
   }
   net::Response response;
   response.headers.Add("x-amz-bucket-region", "us-east-1");
@@ -148,8 +148,8 @@ S3Outcome ListObjects(const S3Call& call) {
 S3Outcome RemoveObjects(const S3Call& call) {
   auto document = ParseXml(call.request.body);
   if (!document.ok() || document.value().name != "Delete") {
-    return Fault{FaultCode::kMalformedXml, document.ok() ? "a Delete element was expected"
-                                                         : document.error().message()};
+    return Fault{FaultCode::kMalformedXml,
+                 document.ok() ? "a Delete element was expected" : document.error().message()};
   }
   const bool quiet = document.value().ChildText("Quiet") == "true";
   std::vector<std::string> keys;

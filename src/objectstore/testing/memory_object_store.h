@@ -103,8 +103,8 @@ class MemoryObjectStore final : public ObjectStore {
     ListPage page;
     for (const auto& [key, object] : found->objects) {
       if (!key.starts_with(rq.prefix)) continue;
-      const std::size_t cut = rq.delimiter.empty() ? std::string::npos
-                                                   : key.find(rq.delimiter, rq.prefix.size());
+      const std::size_t cut =
+          rq.delimiter.empty() ? std::string::npos : key.find(rq.delimiter, rq.prefix.size());
       const bool folded = cut != std::string::npos;
       const std::string name = folded ? key.substr(0, cut + rq.delimiter.size()) : key;
       if (name <= rq.start_after) continue;
@@ -141,17 +141,16 @@ class MemoryObjectStore final : public ObjectStore {
       return Error(Code::kInvalidArgument, "part numbers are 1 to 10000");
     }
     CML_RETURN_IF_ERROR(FindUpload(org, bucket, upload));
-    return MakeWriter(
-        [this, org, bucket, upload, number](std::string bytes) -> Result<ObjectInfo> {
-          const std::lock_guard inner(mutex_);
-          CML_ASSIGN_OR_RETURN(auto* found, FindUpload(org, bucket, upload));
-          ObjectInfo info;
-          info.size = bytes.size();
-          info.etag = Md5(bytes);
-          info.modified = clock_.Now();
-          found->parts[number] = std::move(bytes);
-          return info;
-        });
+    return MakeWriter([this, org, bucket, upload, number](std::string bytes) -> Result<ObjectInfo> {
+      const std::lock_guard inner(mutex_);
+      CML_ASSIGN_OR_RETURN(auto* found, FindUpload(org, bucket, upload));
+      ObjectInfo info;
+      info.size = bytes.size();
+      info.etag = Md5(bytes);
+      info.modified = clock_.Now();
+      found->parts[number] = std::move(bytes);
+      return info;
+    });
   }
 
   Result<std::vector<PartInfo>> Parts(const OrgId& org, const std::string& bucket,
@@ -228,7 +227,8 @@ class MemoryObjectStore final : public ObjectStore {
   class Writer final : public ObjectWriter {
    public:
     using Commit_ = std::function<Result<ObjectInfo>(std::string)>;
-    Writer(const std::atomic<bool>& full, Commit_ commit) : full_(full), commit_(std::move(commit)) {}
+    Writer(const std::atomic<bool>& full, Commit_ commit)
+        : full_(full), commit_(std::move(commit)) {}
     Status Write(std::string_view bytes) override {
       if (full_) return Error(Code::kUnavailable, "no space left");
       bytes_ += bytes;
@@ -316,7 +316,7 @@ class MemoryObjectStore final : public ObjectStore {
     const std::lock_guard lock(mutex_);
     CML_ASSIGN_OR_RETURN(auto* found, Find(org, bucket));
     auto object = std::make_shared<Object>();
-    object->info = {key,          whole.bytes.size(),         whole.etag, whole.options.content_type,
+    object->info = {key,          whole.bytes.size(),    whole.etag, whole.options.content_type,
                     clock_.Now(), whole.options.metadata};
     object->bytes = std::move(whole.bytes);
     const ObjectInfo info = object->info;
