@@ -114,7 +114,7 @@ net::Response XmlFault(const Fault& fault, const net::Request& request) {
   net::Response response;
   response.status = StatusOf(fault.code);
   response.headers.Add("Content-Type", "application/xml");
-  XmlWriter xml("Error");
+  XmlWriter xml("Error", XmlSpace::kNone);
   xml.Add("Code", NameOf(fault.code)).Add("Message", fault.message);
   xml.Add("Resource", request.path).Add("RequestId", request.id);
   response.body = xml.Finish();

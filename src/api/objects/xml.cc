@@ -226,9 +226,11 @@ class Parser {
 
 }  // namespace
 
-XmlWriter::XmlWriter(std::string_view root)
+XmlWriter::XmlWriter(std::string_view root, XmlSpace space)
     : out_("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<") {
-  out_.append(root).append(" xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
+  out_.append(root);
+  if (space == XmlSpace::kS3) out_.append(" xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"");
+  out_.append(">");
   open_.emplace_back(root);
 }
 
