@@ -48,12 +48,21 @@ struct TrainJobSpec {
   std::string job_dir;
   PriorityClass priority_class = PriorityClass::kPreferred;
   std::int64_t wall_time_limit = 0;  // seconds; 0: none
-  std::int64_t max_retries = 3;      // of the whole job
-  std::string disk_limit;            // of the working directory
+  // Whole-job retries. Not given: a run that was lost is retried kLostRunRetries times, one that
+  // failed by itself never.
+  std::optional<std::int64_t> max_retries;
+  std::string disk_limit;             // of the working directory
+  std::vector<std::string> defaults;  // names of the fields that the server filled in
+  // Fields that were sent and belong to features that are not there yet; never stored, as Validate
+  // refuses them.
+  std::vector<std::string> not_available;
 };
+
+inline constexpr std::int64_t kLostRunRetries = 3;
 
 struct TrainJobWish {
   TrainJobSpec spec;
+  AccessKey submitted_by;    // whose key fetches a package from another store
   std::uint64_t starts = 0;  // grows at submit (unless save_mode) and at each "start"
   bool deleted = false;
 };
@@ -66,6 +75,9 @@ constexpr bool IsFinal(TrainJobState s) noexcept {
   return s == TrainJobState::kInitial || s == TrainJobState::kCompleted || s == TrainJobState::kFailed;
 }
 bool CanMove(TrainJobState from, TrainJobState to) noexcept;
+
+std::string_view ToString(PriorityClass c);  // "guaranteed", "preferred", "best-effort"
+std::optional<PriorityClass> ParsePriorityClass(std::string_view s);
 
 struct TrainJobRecord {
   TrainJobState state = TrainJobState::kInitial;
@@ -93,6 +105,22 @@ struct TrainJob {
 inline bool IsUnfinished(const TrainJob& j) {
   return j.wish.deleted || !IsFinal(j.record.state) || j.wish.starts != j.record.starts;
 }
+
+// The words of a command line as a POSIX shell would split them, without any expansion.
+// nullopt: a quote is not closed.
+std::optional<std::vector<std::string>> SplitWords(std::string_view line);
+
+// fds://bucket/object → its two parts; nullopt: another scheme or a part is missing.
+struct ObjectUri {
+  std::string bucket, key;
+};
+std::optional<ObjectUri> ParseObjectUri(std::string_view uri);
+
+// "a,b" → the package uris of a spec, in order.
+std::vector<std::string> PackageUris(const TrainJobSpec& spec);
+
+// CPU, memory, GPUs and disk of a validated spec; what is absent stays 0.
+Limits LimitsOf(const TrainJobSpec& spec);
 
 // Checks every field by its rule (cloud_ml v1, section 5). kInvalidArgument; the message names the
 // field, the value, the rule and what to type instead.

@@ -41,7 +41,8 @@ struct Request {
 };
 
 // A long answer, produced piece by piece. The server calls Next on a worker thread, never twice at
-// once, and drops the source when the client has gone.
+// once, and drops the source when the client has gone (while a source waits, a client that has closed
+// its sending half counts as gone). The head goes out with the first bytes, or before the first wait.
 class BodySource {
  public:
   struct Piece {
@@ -50,9 +51,11 @@ class BodySource {
     std::chrono::milliseconds wait{0};  // bytes empty and not last: ask again after this time
   };
   virtual ~BodySource() = default;
-  // An error after the head was sent cuts the connection without a last chunk.
+  // An error of the first call is answered like BodySink::Failed; a later one, after the head was
+  // sent, cuts the connection without a last chunk.
   virtual Result<Piece> Next() = 0;
   // Called once, before the first Next, where the source can be woken before its `wait` is over.
+  // `wake` may be called from any thread at any time, even when source and server are gone.
   virtual void OnReady(std::function<void()> wake) { (void)wake; }
 };
 
@@ -61,7 +64,9 @@ struct Response {
   Headers headers;          // Content-Length, Date and Connection are the server's
   std::string body;
   std::unique_ptr<BodySource> source;       // instead of body
-  std::optional<std::uint64_t> length;      // of source, where known: no chunked encoding then
+  // Of source, where known: no chunked encoding then. Without source, in the answer to a HEAD: the
+  // length that a GET would have.
+  std::optional<std::uint64_t> length;
 };
 
 // A request body taken piece by piece (uploads). Called on worker threads, never twice at once.
@@ -70,6 +75,9 @@ class BodySink {
   virtual ~BodySink() = default;
   virtual Status Write(std::string_view bytes) = 0;
   virtual Response Finish() = 0;               // the body is complete
+  // Instead of Finish, after a Write that failed: the answer, and the end of the connection. The
+  // default says the error's message as {"error": true, "message": …} with a status to its code.
+  virtual Response Failed(const Error& error);
 };
 
 // Decides, when the head of a request has been read, what happens with the rest.
