@@ -82,7 +82,7 @@ std::string Script(const TrainJobSpec& spec) {
   if (!uris.empty()) {
     std::string packages;
     for (std::size_t i = 0; i < uris.size(); ++i) {
-      packages += " " + ShellQuote("/job/packages/" + PackageFileName(i, uris[i]));
+      packages += " " + ShellQuote("/job/packages/" + PackageFileName(uris[i]));
     }
     script += fmt::format(kInstall, fmt::arg("packages", packages));
   }
@@ -96,7 +96,7 @@ std::string Script(const TrainJobSpec& spec) {
 
 }  // namespace
 
-std::string PackageFileName(std::size_t index, std::string_view uri) {
+std::string PackageFileName(std::string_view uri) {
   uri = uri.substr(0, uri.find_first_of("?#"));
   const auto slash = uri.rfind('/');
   std::string name;
@@ -106,8 +106,7 @@ std::string PackageFileName(std::size_t index, std::string_view uri) {
     name += plain ? c : '_';
   }
   if (name.size() > 200) name = name.substr(name.size() - 200);
-  // A wheel's name is its metadata and must stay as it is, so the order goes into a folder.
-  return fmt::format("{}/{}", index, name);
+  return name;
 }
 
 RunSpec PlanTrainJobRun(const TrainJob& job, std::string_view package_installer) {
@@ -124,7 +123,7 @@ RunSpec PlanTrainJobRun(const TrainJob& job, std::string_view package_installer)
   if (!uris.empty()) run.files["install_packages.py"] = std::string(package_installer);
   for (std::size_t i = 0; i < uris.size(); ++i) {
     const bool own_store = !uris[i].starts_with("fds://") || spec.fds_endpoint.empty();
-    run.fetches.push_back({uris[i], PackageFileName(i, uris[i]),
+    run.fetches.push_back({uris[i], PackageFileName(uris[i]),
                            own_store ? "" : spec.fds_endpoint, job.wish.submitted_by});
   }
   run.checkpoint_key = job.meta.id.str();

@@ -15,7 +15,8 @@ namespace cml::control {
 // `package_installer`: the Python program that installs /job/packages into a layer.
 RunSpec PlanTrainJobRun(const TrainJob& job, std::string_view package_installer);
 
-// Which stored files hold the run's packages: "0-trainer-1.0.tar.gz" for the first uri, and so on.
-std::string PackageFileName(std::size_t index, std::string_view uri);
+// The name of a package's file in the run: the last part of its uri. A wheel's name is its metadata
+// and must stay as it is.
+std::string PackageFileName(std::string_view uri);
 
 }  // namespace cml::control

@@ -40,8 +40,8 @@ TEST(TrainJobRunTest, PackagesAreFetchedInOrderAndKeepTheirNames) {
   job.wish.spec.trainer_uri += ",https://host/x/dep-2.0-py3-none-any.whl?sig=1";
   const RunSpec run = PlanTrainJobRun(job, "installer");
   ASSERT_EQ(run.fetches.size(), 2U);
-  EXPECT_EQ(run.fetches[0].target, "0/trainer-1.0.tar.gz");
-  EXPECT_EQ(run.fetches[1].target, "1/dep-2.0-py3-none-any.whl");
+  EXPECT_EQ(run.fetches[0].target, "trainer-1.0.tar.gz");
+  EXPECT_EQ(run.fetches[1].target, "dep-2.0-py3-none-any.whl");
   EXPECT_EQ(run.files.at("install_packages.py"), "installer");
 }
 

@@ -17,7 +17,7 @@ constexpr std::uint64_t kMostLinger = 64ULL << 20;
 constexpr std::chrono::milliseconds kLingerTime{5'000};
 constexpr std::chrono::milliseconds kLingerSilence{1'500};
 constexpr std::size_t kCopied = 32 * 1024;  // bodies up to here go out in one write with the head
-constexpr std::size_t kMostKept = 64 * 1024;  // of the output buffer, between requests
+constexpr std::size_t kMostKept = 8 * 1024;  // of the output buffer, between requests
 
 }  // namespace
 
@@ -163,7 +163,10 @@ Task<Connection::After> Connection::ServeOne() {
   request.peer = peer_;
   if (request.id.empty()) request_id_ = request.id = loop_.NewRequestId();
   body_ = BodyDecoder(head_.framing, head_.content_length);
-  if (!FindRoute()) co_return co_await Refuse(500, "internal error; request " + request_id_);
+  if (!FindRoute()) {
+    const std::string message = "internal error; request " + request_id_;
+    co_return co_await Refuse(500, message);
+  }
   if (head_.framing == Framing::kLength && head_.content_length > route_.most_body) {
     co_return co_await Refuse(413, "the body is larger than this route takes");
   }
@@ -175,7 +178,9 @@ Task<Connection::After> Connection::ServeOne() {
   if (!route_.sink) {
     if (route_.where == Route::Where::kEventLoop) {
       Invoke();
-    } else if (!co_await OnWorker([this] { Invoke(); })) {
+    } else if (HandOver([this] { Invoke(); })) {
+      co_await WorkerDone();
+    } else {
       co_return co_await Refuse(503, "no thread is free to answer");
     }
   }
@@ -186,8 +191,8 @@ bool Connection::FindRoute() noexcept {
   try {
     route_ = loop_.server.router(head_.request);
     return true;
-  } catch (const std::exception& e) {
-    LogError("router failed", {{"request", request_id_}, {"what", e.what()}});
+  } catch (...) {
+    LogError("router failed", {{"request", request_id_}, {"what", WhatWasThrown()}});
     return false;
   }
 }
@@ -240,7 +245,7 @@ Task<Connection::After> Connection::Answer() {
     co_return After::kClose;
   }
   if (!together && !co_await Write(response_.body)) co_return After::kClose;
-  if (response_.body.size() > kMostKept) response_.body = std::string();
+  response_ = Response();  // an idle connection keeps no bodies
   if (out_.capacity() > kMostKept) out_ = std::string();
   co_return AfterAnswer();
 }

@@ -22,6 +22,9 @@
 
 namespace cml::net {
 
+// In a catch block: the text of what was thrown, for the log.
+std::string WhatWasThrown();
+
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(EventLoop& loop, Socket socket);
@@ -43,9 +46,17 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // A way for any thread to end the waiting of a stream. Outlives the connection.
   struct Waker {
+    explicit Waker(Connection* c) : connection(c) {}
     std::mutex mutex;
-    Connection* connection = nullptr;  // null: nobody waits any more
+    Connection* connection;  // null: nobody waits any more
     bool posted = false;
+  };
+  struct Detach {
+    Waker& waker;
+    ~Detach() {
+      const std::lock_guard lock(waker.mutex);
+      waker.connection = nullptr;
+    }
   };
 
   static Task<void> Run(std::shared_ptr<Connection> self, Purpose purpose);
@@ -66,7 +77,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // ---- connection_body.cc
   Task<std::size_t> ReadSome(std::size_t least);   // 0: end, error, or time over
   Task<std::optional<After>> ReadBody();           // nullopt: body complete
-  Task<bool> OnWorker(std::function<void()> work);
+  // Then co_await WorkerDone(). Apart, because GCC 12 destroys some temporaries of an operand of
+  // co_await twice; for the same reason no operand here has a temporary with a destructor.
+  bool HandOver(std::function<void()> work);  // false: no thread
+  Task<void> WorkerDone();
   void DropOnWorker(std::shared_ptr<void> thing);
   void Invoke() noexcept;
   void CallSink(std::string_view piece, bool complete) noexcept;
@@ -78,7 +92,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Task<void> UnwatchPeer();
   void WatchPeer();
   Task<bool> SendPiece(BodySource::Piece& piece, BodyFraming framing);
-  std::shared_ptr<Waker> MakeWaker();
 
   void SetDeadline(std::chrono::milliseconds from_now) {
     expired_ = false;
@@ -112,6 +125,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Route route_;
   Response response_;
   BodyDecoder body_;
+  std::uint64_t body_bytes_ = 0;                // read of this body, framing included
+  std::chrono::steady_clock::duration body_waited_{};
   std::string request_id_;
   bool is_head_ = false;  // the method, not the part
   bool keep_alive_ = true;

@@ -1,4 +1,5 @@
 // The body of a request, and the hand-over to workers.
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -13,17 +14,38 @@ namespace {
 
 constexpr std::size_t kSinkRead = 128 * 1024;
 constexpr std::size_t kBodyRead = 16 * 1024;
+// A byte now and then is no progress: beyond the first body_progress_time, a body has to come at
+// this many bytes a second on average. The time that our own sinks take does not count.
+constexpr std::uint64_t kLeastRate = 1024;
+constexpr std::uint64_t kMostCounted = 1ULL << 40;
 
 }  // namespace
 
+std::string WhatWasThrown() {
+  try {
+    throw;
+  } catch (const std::exception& e) {
+    return e.what();
+  } catch (...) {
+    return "not an exception";
+  }
+}
+
 Task<std::size_t> Connection::ReadSome(std::size_t least) {
-  SetDeadline(options_.body_progress_time);
+  using std::chrono::milliseconds;
+  const TimePoint begin = std::chrono::steady_clock::now();
+  const auto earned = options_.body_progress_time +
+                      milliseconds(std::min<std::uint64_t>(body_bytes_, kMostCounted) * 1000 / kLeastRate);
+  const auto left = std::chrono::duration_cast<milliseconds>(earned - body_waited_);
+  SetDeadline(std::clamp(left, milliseconds(1), options_.body_progress_time));
   const InputBuffer::Space room = in_.Room(least);
   ErrorCode ec;
   const std::size_t n = co_await socket_.async_read_some(asio::buffer(room.data, room.size),
                                                          asio::redirect_error(kUseTask, ec));
   ClearDeadline();
-  if (ec || cut_) co_return 0;
+  if (ec || cut_ || expired_) co_return 0;
+  body_waited_ += std::chrono::steady_clock::now() - begin;
+  body_bytes_ += n;
   in_.Commit(n);
   co_return n;
 }
@@ -34,6 +56,8 @@ Task<std::optional<Connection::After>> Connection::ReadBody() {
   std::string& body = head_.request.body;
   bool continue_due = head_.expects_continue && in_.empty() && !body_.done();
   sink_failed_ = false;
+  body_bytes_ = 0;
+  body_waited_ = {};
   while (true) {
     const BodyDecoder::Step step = body_.Decode(in_.data(), in_.size());
     total += step.produced;
@@ -48,9 +72,10 @@ Task<std::optional<Connection::After>> Connection::ReadBody() {
       body.append(piece);
     } else if (!piece.empty() || body_.done()) {
       const bool complete = body_.done();
-      if (!co_await OnWorker([this, piece, complete] { CallSink(piece, complete); })) {
+      if (!HandOver([this, piece, complete] { CallSink(piece, complete); })) {
         co_return co_await Refuse(503, "no thread is free to answer");
       }
+      co_await WorkerDone();
       if (sink_failed_ || cut_) break;
     }
     if (body_.done()) break;
@@ -80,8 +105,8 @@ void Connection::CallSink(std::string_view piece, bool complete) noexcept {
       }
     }
     if (complete) response_ = route_.sink->Finish();
-  } catch (const std::exception& e) {
-    LogError("upload failed", {{"request", request_id_}, {"what", e.what()}});
+  } catch (...) {
+    LogError("upload failed", {{"request", request_id_}, {"what", WhatWasThrown()}});
     sink_failed_ = true;
     response_ = ErrorResponse(500, "internal error; request " + request_id_);
   }
@@ -90,15 +115,15 @@ void Connection::CallSink(std::string_view piece, bool complete) noexcept {
 void Connection::Invoke() noexcept {
   try {
     response_ = route_.handle(std::move(head_.request));
-  } catch (const std::exception& e) {  // bad_function_call too: a route without a handler
-    LogError("handler failed", {{"request", request_id_}, {"what", e.what()}});
+  } catch (...) {  // bad_function_call too: a route without a handler
+    LogError("handler failed", {{"request", request_id_}, {"what", WhatWasThrown()}});
     response_ = ErrorResponse(500, "internal error; request " + request_id_);
   }
 }
 
-Task<bool> Connection::OnWorker(std::function<void()> work) {
+bool Connection::HandOver(std::function<void()> work) {
   worker_done_ = false;
-  const bool taken = loop_.server.pool.Submit([self = shared_from_this(), w = std::move(work)]() mutable {
+  return loop_.server.pool.Submit([self = shared_from_this(), w = std::move(work)]() mutable {
     w();
     w = nullptr;
     // The last reference dies on the loop's thread, where the socket belongs.
@@ -108,13 +133,14 @@ Task<bool> Connection::OnWorker(std::function<void()> work) {
       s->signal_.cancel();
     });
   });
-  if (!taken) co_return false;
+}
+
+Task<void> Connection::WorkerDone() {
   while (!worker_done_) {
     signal_.expires_at(TimePoint::max());
     ErrorCode ignored;
     co_await signal_.async_wait(asio::redirect_error(kUseTask, ignored));
   }
-  co_return true;
 }
 
 // Destructors of sinks and sources may block (temporary files).

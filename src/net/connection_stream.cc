@@ -19,7 +19,8 @@ constexpr std::chrono::milliseconds kLeastWait{1};  // a source that forgets to 
 }  // namespace
 
 Task<Connection::After> Connection::Stream() {
-  const std::shared_ptr<Waker> waker = MakeWaker();
+  const auto waker = std::make_shared<Waker>(this);
+  const Detach detach{*waker};  // however this ends
   const std::optional<std::uint64_t> length = response_.length;
   BodyFraming framing = BodyFraming::kLength;
   if (!length) {
@@ -28,13 +29,17 @@ Task<Connection::After> Connection::Stream() {
   }
   std::uint64_t left = length.value_or(0);
   After after = After::kClose;
+  bool first = true;
   bool head_sent = false;
   peer_gone_ = woken_ = false;
   std::optional<Error> refused;
   while (true) {
-    const bool taken = co_await OnWorker(
-        [this, w = head_sent ? nullptr : waker] { CallSource(w); });
-    if (!taken) piece_ = Error(Code::kUnavailable, "no thread is free to answer");
+    if (HandOver([this, waker, first] { CallSource(first ? waker : nullptr); })) {
+      co_await WorkerDone();
+    } else {
+      piece_ = Error(Code::kUnavailable, "no thread is free to answer");
+    }
+    first = false;
     if (cut_) break;
     if (!piece_->ok()) {
       if (!head_sent) {
@@ -68,10 +73,6 @@ Task<Connection::After> Connection::Stream() {
       co_await WaitForSource(std::max(piece.wait, kLeastWait));
       if (peer_gone_ || cut_) break;
     }
-  }
-  {
-    const std::lock_guard lock(waker->mutex);
-    waker->connection = nullptr;
   }
   piece_.reset();
   DropOnWorker(std::move(response_.source));
@@ -124,16 +125,10 @@ void Connection::CallSource(const std::shared_ptr<Waker>& first_call) noexcept {
       });
     }
     piece_ = response_.source->Next();
-  } catch (const std::exception& e) {
-    LogError("source failed", {{"request", request_id_}, {"what", e.what()}});
+  } catch (...) {
+    LogError("source failed", {{"request", request_id_}, {"what", WhatWasThrown()}});
     piece_ = Error(Code::kInternal, "internal error; request " + request_id_);
   }
-}
-
-std::shared_ptr<Connection::Waker> Connection::MakeWaker() {
-  auto waker = std::make_shared<Waker>();
-  waker->connection = this;
-  return waker;
 }
 
 Task<void> Connection::WaitForSource(std::chrono::milliseconds most) {

@@ -1,13 +1,11 @@
 #include "net/worker_pool.h"
 
-#include <chrono>
 #include <cstddef>
 #include <utility>
 
 namespace cml::net {
 namespace {
 
-constexpr std::chrono::seconds kIdle{30};
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr std::size_t kStack = 2 << 20;  // red zones make frames several times larger
 #else
@@ -18,14 +16,21 @@ constexpr std::size_t kStack = 256 << 10;
 
 bool WorkerPool::Submit(std::function<void()> job) {
   std::vector<pthread_t> ended;
+  std::shared_ptr<Sleeper> sleeper;
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return false;
-    if (jobs_.size() >= idle_ && threads_ < most_ && !Spawn() && threads_ == 0) return false;
+    if (!sleepers_.empty()) {
+      sleeper = std::move(sleepers_.back());
+      sleepers_.pop_back();
+      sleeper->woken = true;
+    } else if (threads_ < most_ && !Spawn() && threads_ == 0) {
+      return false;
+    }
     jobs_.push_back(std::move(job));
     ended.swap(ended_);
   }
-  work_.notify_one();
+  if (sleeper) sleeper->wake.notify_one();
   Join(ended);
   return true;
 }
@@ -35,11 +40,20 @@ void WorkerPool::Stop() {
   {
     std::unique_lock lock(mutex_);
     stopping_ = true;
-    work_.notify_all();
+    for (const auto& sleeper : sleepers_) {
+      sleeper->woken = true;
+      sleeper->wake.notify_one();
+    }
+    sleepers_.clear();
     all_ended_.wait(lock, [this] { return threads_ == 0; });
     ended.swap(ended_);
   }
   Join(ended);
+}
+
+unsigned WorkerPool::threads() const {
+  const std::lock_guard lock(mutex_);
+  return threads_;
 }
 
 bool WorkerPool::Spawn() {
@@ -59,15 +73,17 @@ void* WorkerPool::Main(void* self) {
 }
 
 void WorkerPool::Work() {
+  const auto me = std::make_shared<Sleeper>();
   std::unique_lock lock(mutex_);
   while (true) {
     if (jobs_.empty()) {
       if (stopping_) break;
-      ++idle_;
-      const bool woken =
-          work_.wait_for(lock, kIdle, [this] { return stopping_ || !jobs_.empty(); });
-      --idle_;
-      if (!woken) break;
+      me->woken = false;
+      sleepers_.push_back(me);
+      if (!me->wake.wait_for(lock, idle_, [&me] { return me->woken; })) {
+        std::erase(sleepers_, me);
+        break;
+      }
       continue;
     }
     auto job = std::move(jobs_.front());
