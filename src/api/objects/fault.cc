@@ -91,7 +91,7 @@ Fault FromStore(const Error& error, StoreErrorMeaning meaning) {
       code = FaultCode::kBucketAlreadyOwnedByYou;
       break;
     case Code::kFailedPrecondition:
-      code = FaultCode::kBucketNotEmpty;
+      code = meaning.conflict;
       break;
     case Code::kUnauthenticated:
     case Code::kPermissionDenied:

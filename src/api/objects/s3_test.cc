@@ -216,6 +216,12 @@ TEST_F(S3Test, Listing) {
   EXPECT_THAT(S3("GET", "/bkt?list-type=2&max-keys=0").body, HasSubstr("<KeyCount>0</KeyCount>"));
   got = S3("GET", "/bkt?max-keys=2&marker=a");  // version 1
   EXPECT_THAT(got.body, HasSubstr("<NextMarker>b/2</NextMarker>"));
+  // a common prefix as marker stands behind what it rolls up
+  got = S3("GET", "/bkt?max-keys=2&delimiter=%2F");
+  EXPECT_THAT(got.body, HasSubstr("<NextMarker>b/</NextMarker>"));
+  got = S3("GET", "/bkt?max-keys=2&delimiter=%2F&marker=b%2F");
+  EXPECT_THAT(got.body, HasSubstr("<Key>c</Key>"));
+  EXPECT_THAT(got.body, Not(HasSubstr("<Prefix>b/</Prefix>")));
   EXPECT_EQ(CodeOf(S3("GET", "/none?list-type=2")), "NoSuchBucket");
   EXPECT_EQ(CodeOf(S3("GET", "/none?list-type=2&max-keys=0")), "NoSuchBucket");
   EXPECT_EQ(CodeOf(S3("GET", "/bkt?list-type=2&max-keys=-1")), "InvalidArgument");
