@@ -13,6 +13,7 @@
 
 #include "base/strings.h"
 #include "crypto/digest.h"
+#include "objectstore/names.h"
 #include "objectstore/object_store.h"
 
 namespace cml::objectstore {
@@ -40,12 +41,7 @@ class MemoryObjectStore final : public ObjectStore {
   }
 
   Status MakeBucket(const OrgId& org, const std::string& bucket) override {
-    const std::string_view alphabet = "abcdefghijklmnopqrstuvwxyz0123456789-.";
-    const auto end_ok = [](char c) { return c != '-' && c != '.'; };
-    if (bucket.size() < 3 || bucket.size() > 63 || !end_ok(bucket.front()) ||
-        !end_ok(bucket.back()) || bucket.find_first_not_of(alphabet) != std::string::npos) {
-      return Error(Code::kInvalidArgument, "bucket " + Quote(bucket) + ": 3 to 63 of a-z 0-9 - .");
-    }
+    CML_RETURN_IF_ERROR(CheckBucketName(bucket));
     const std::lock_guard lock(mutex_);
     if (!buckets_.try_emplace({org, bucket}, Stored{clock_.Now(), {}, {}}).second) {
       return Error(Code::kAlreadyExists, "bucket " + Quote(bucket) + " exists");
@@ -80,9 +76,12 @@ class MemoryObjectStore final : public ObjectStore {
   Result<std::unique_ptr<ObjectWriter>> Put(const OrgId& org, const std::string& bucket,
                                             const std::string& key, PutOptions options) override {
     const std::lock_guard lock(mutex_);
-    CML_RETURN_IF_ERROR(CheckKey(key));
+    CML_RETURN_IF_ERROR(CheckPut(key, options));
     CML_RETURN_IF_ERROR(Find(org, bucket));
     return MakeWriter([this, org, bucket, key, options](std::string bytes) -> Result<ObjectInfo> {
+      if (key.ends_with('/') && !bytes.empty()) {
+        return Error(Code::kInvalidArgument, "key " + Quote(key) + " marks a folder: no bytes");
+      }
       const std::string etag = Md5(bytes);
       return Keep(org, bucket, key, {std::move(bytes), etag, options});
     });
@@ -100,14 +99,18 @@ class MemoryObjectStore final : public ObjectStore {
                         const ListRequest& rq) override {
     const std::lock_guard lock(mutex_);
     CML_ASSIGN_OR_RETURN(const auto* found, Find(org, bucket));
+    if (!rq.delimiter.empty() && rq.delimiter != "/") {
+      return Error(Code::kInvalidArgument, "delimiter " + Quote(rq.delimiter) + ": only \"/\"");
+    }
     ListPage page;
+    if (rq.most == 0) return page;
     for (const auto& [key, object] : found->objects) {
       if (!key.starts_with(rq.prefix)) continue;
       const std::size_t cut = rq.delimiter.empty() ? std::string::npos
                                                    : key.find(rq.delimiter, rq.prefix.size());
       const bool folded = cut != std::string::npos;
       const std::string name = folded ? key.substr(0, cut + rq.delimiter.size()) : key;
-      if (name <= rq.start_after) continue;
+      if (key <= rq.start_after || name == rq.start_after) continue;
       if (folded && !page.common_prefixes.empty() && page.common_prefixes.back() == name) continue;
       if (page.objects.size() + page.common_prefixes.size() == rq.most) {
         page.truncated = true;
@@ -127,7 +130,7 @@ class MemoryObjectStore final : public ObjectStore {
   Result<std::string> BeginUpload(const OrgId& org, const std::string& bucket,
                                   const std::string& key, PutOptions options) override {
     const std::lock_guard lock(mutex_);
-    CML_RETURN_IF_ERROR(CheckKey(key));
+    CML_RETURN_IF_ERROR(CheckPut(key, options));
     CML_ASSIGN_OR_RETURN(auto* found, Find(org, bucket));
     const std::string id = "upload-" + std::to_string(++last_upload_);
     found->uploads[id] = {key, std::move(options), {}};
@@ -245,12 +248,12 @@ class MemoryObjectStore final : public ObjectStore {
   static std::string Md5(std::string_view bytes) {
     return crypto::ToHex(crypto::Digest(crypto::Hash::kMd5, bytes));
   }
-  static Status CheckKey(const std::string& key) {
-    if (key.empty() || key.size() > 1024 || !IsValidUtf8(key) ||
-        key.find('\0') != std::string::npos) {
-      return Error(Code::kInvalidArgument, "key " + Quote(key) + ": 1 to 1024 bytes of UTF-8");
-    }
-    return Ok{};
+  static Status CheckPut(const std::string& key, PutOptions& options) {
+    std::size_t metadata = 0;
+    for (const auto& [name, value] : options.metadata) metadata += name.size() + value.size();
+    CML_RETURN_IF_ERROR(CheckPutOptions(options.content_type, metadata));
+    if (options.content_type.empty()) options.content_type = "application/octet-stream";
+    return CheckKey(key);
   }
 
   Result<std::unique_ptr<ObjectWriter>> MakeWriter(Writer::Commit_ commit) {
