@@ -116,7 +116,8 @@ Status TakeOption(const OptionIndex& index, const Match& match,
       }
       return Ok{};
     case Takes::kValue:
-    case Takes::kValues: break;
+    case Takes::kValues:
+      break;
   }
   std::string value;
   if (match.attached) {
@@ -148,7 +149,8 @@ std::size_t EditDistance(std::string_view a, std::string_view b) {
   for (std::size_t i = 1; i <= a.size(); ++i) {
     now[0] = i;
     for (std::size_t j = 1; j <= b.size(); ++j) {
-      now[j] = std::min({last[j] + 1, now[j - 1] + 1, last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      now[j] =
+          std::min({last[j] + 1, now[j - 1] + 1, last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
       if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
         now[j] = std::min(now[j], before[j - 2] + 1);
       }
@@ -185,13 +187,18 @@ const std::vector<Option>& GlobalOptions() {
       {{"-k", "--context"}, Takes::kValue, "CONTEXT", "context of the configuration file to use"},
       {{"--endpoint"}, Takes::kValue, "URL", "address of the server"},
       {{"--access-key"}, Takes::kValue, "KEY", "access key"},
-      {{"--secret-key"}, Takes::kValue, "KEY",
+      {{"--secret-key"},
+       Takes::kValue,
+       "KEY",
        "secret key (others on this machine can see it: better in the environment or the file)"},
       {{"--fds-endpoint-url"}, Takes::kValue, "URL", "address of the object store"},
       {{"--org_mail"}, Takes::kValue, "ADDRESS", "mail address of the organisation"},
       {{"--org_id"}, Takes::kValue, "ID", "act on another organisation (administrators)"},
       {{"--config-file"}, Takes::kValue, "FILE", "instead of ~/.config/xiaomi/config"},
-      {{"--color"}, Takes::kValue, "WHEN", "colours: auto (the default), always or never",
+      {{"--color"},
+       Takes::kValue,
+       "WHEN",
+       "colours: auto (the default), always or never",
        {"auto", "always", "never"}},
       {{"-h", "--help"}, Takes::kNothing, "", "this text"},
   };
@@ -242,8 +249,8 @@ Result<Typed> ParseArguments(const Command& command, const std::vector<std::stri
   if (typed.Has("help")) return typed;
   const Arguments& want = command.arguments;
   if (typed.words().size() < want.least) {
-    return UsageError("cloudml " + command.path + " needs " + want.usage +
-                      "\nusage: cloudml " + command.path + " " + want.usage);
+    return UsageError("cloudml " + command.path + " needs " + want.usage + "\nusage: cloudml " +
+                      command.path + " " + want.usage);
   }
   if (typed.words().size() > want.most) {
     return UsageError("unexpected " + Quote(typed.words()[want.most]) + " after cloudml " +

@@ -17,10 +17,10 @@ namespace cml::cli {
 class Context;  // cli/context.h
 
 enum class Takes {
-  kNothing,       // a switch
-  kValue,         // one value; given again, the last counts
-  kValues,        // may be given several times
-  kMaybeFile,     // `-f`: a value of option `filename` when a word follows, else switch `follow`
+  kNothing,    // a switch
+  kValue,      // one value; given again, the last counts
+  kValues,     // may be given several times
+  kMaybeFile,  // `-f`: a value of option `filename` when a word follows, else switch `follow`
 };
 
 struct Option {
@@ -38,7 +38,7 @@ inline constexpr std::size_t kAnyNumber = static_cast<std::size_t>(-1);
 struct Arguments {
   std::string usage;  // "NAME…"
   std::size_t least = 0, most = 0;
-  std::string kind;   // what completion offers: "job", "context", "runtime", "file", ""
+  std::string kind;  // what completion offers: "job", "context", "runtime", "file", ""
 };
 
 // What was typed after the name of a command.
@@ -63,7 +63,7 @@ class Typed {
 using Outcome = Result<ExitCode>;
 
 struct Command {
-  std::string path;     // "jobs submit"
+  std::string path;  // "jobs submit"
   Arguments arguments;
   std::string summary;  // one line, for the list of commands
   std::string text;     // paragraphs and examples, for its own help
@@ -76,7 +76,8 @@ const std::vector<Option>& GlobalOptions();
 
 // The command that `args` begin with, and how many words its name has; null: none such. Global
 // options before the name have been taken out by the caller.
-const Command* FindCommand(const std::vector<Command>& commands, const std::vector<std::string>& args);
+const Command* FindCommand(const std::vector<Command>& commands,
+                           const std::vector<std::string>& args);
 
 // Sorts `args` (after the command's name) into options and words. kInvalidArgument with a message
 // for a person; a mistyped option is answered with the closest one.

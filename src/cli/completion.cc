@@ -11,7 +11,8 @@
 namespace cml::cli {
 namespace {
 
-constexpr std::string_view kBash = R"(# cloudml completion for bash. Load it: source <(cloudml completion bash)
+constexpr std::string_view kBash =
+    R"(# cloudml completion for bash. Load it: source <(cloudml completion bash)
 _cloudml_complete() {
   local IFS=$'\n'
   COMPREPLY=($("${COMP_WORDS[0]}" __complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
@@ -35,7 +36,8 @@ compdef _cloudml cloudml
 
 Outcome PrintScript(Context& context, const Typed& typed) {
   if (typed.word() != "bash" && typed.word() != "zsh") {
-    return Error(Code::kInvalidArgument, "completion for " + Quote(typed.word()) + ": bash and zsh are known");
+    return Error(Code::kInvalidArgument,
+                 "completion for " + Quote(typed.word()) + ": bash and zsh are known");
   }
   context.Out(typed.word() == "bash" ? kBash : kZsh);
   return ExitCode::kOk;
@@ -82,7 +84,8 @@ const Option* AnyOption(const Command* command, const std::string& name) {
 }
 
 // The next word of every command that begins with `before`.
-std::vector<std::string> NextWords(const std::vector<Command>& commands, const std::vector<std::string>& before) {
+std::vector<std::string> NextWords(const std::vector<Command>& commands,
+                                   const std::vector<std::string>& before) {
   const std::string start = before.empty() ? "" : Join(before, " ") + " ";
   std::vector<std::string> words;
   const auto add = [&](const std::string& path) {
@@ -98,7 +101,8 @@ std::vector<std::string> NextWords(const std::vector<Command>& commands, const s
 }  // namespace
 
 std::vector<std::string> Candidates(const std::vector<Command>& commands,
-                                    const std::vector<std::string>& words, const NamesOfKind& names) {
+                                    const std::vector<std::string>& words,
+                                    const NamesOfKind& names) {
   const std::string typing = words.empty() ? "" : words.back();
   std::vector<std::string> before(words.begin(), words.empty() ? words.end() : words.end() - 1);
   // Global options before the command's name.
@@ -114,7 +118,8 @@ std::vector<std::string> Candidates(const std::vector<Command>& commands,
   const Command* command = FindCommand(commands, before);
   const Option* pending = before.empty() ? nullptr : AnyOption(command, before.back());
   std::vector<std::string> all;
-  if (pending != nullptr && pending->takes != Takes::kNothing && pending->takes != Takes::kMaybeFile) {
+  if (pending != nullptr && pending->takes != Takes::kNothing &&
+      pending->takes != Takes::kMaybeFile) {
     all = pending->choices;
     if (pending->key() == "context") all = names("context");
   } else if (typing.starts_with('-')) {
@@ -136,11 +141,18 @@ std::vector<std::string> Candidates(const std::vector<Command>& commands,
 
 std::vector<Command> CompletionCommands() {
   return {
-      {"completion", {"SHELL", 1, 1, "shell"}, "script for bash or zsh that completes commands and names",
+      {"completion",
+       {"SHELL", 1, 1, "shell"},
+       "script for bash or zsh that completes commands and names",
        "  source <(cloudml completion bash)        now\n"
        "  echo 'source <(cloudml completion bash)' >> ~/.bashrc        from now on",
-       {}, PrintScript},
-      {"__complete", {"WORD…", 0, kAnyNumber, ""}, "candidates, for the completion scripts", "", {},
+       {},
+       PrintScript},
+      {"__complete",
+       {"WORD…", 0, kAnyNumber, ""},
+       "candidates, for the completion scripts",
+       "",
+       {},
        PrintCandidates},
   };
 }

@@ -16,6 +16,7 @@ using NamesOfKind = std::function<std::vector<std::string>(std::string_view kind
 // `words`: everything after the program's name; the last one is being typed and may be empty.
 // Only candidates that begin with it; none: let the shell offer files.
 std::vector<std::string> Candidates(const std::vector<Command>& commands,
-                                    const std::vector<std::string>& words, const NamesOfKind& names);
+                                    const std::vector<std::string>& words,
+                                    const NamesOfKind& names);
 
 }  // namespace cml::cli

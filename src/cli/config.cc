@@ -26,22 +26,54 @@ std::string FirstEnv(const Setting& s, const Terminal& terminal, std::string& so
 
 const std::vector<Setting>& AllSettings() {
   static const std::vector<Setting> kSettings = {
-      {"xiaomi_access_key_id", {"XIAOMI_ACCESS_KEY_ID", "CLOUDML_ACCESS_KEY"}, "access_key",
-       "access key", false, true},
-      {"xiaomi_secret_access_key", {"XIAOMI_SECRET_ACCESS_KEY", "CLOUDML_SECRET_KEY"},
-       "secret_key", "secret key", true, true},
-      {"xiaomi_cloudml_endpoint", {"XIAOMI_CLOUDML_ENDPOINT", "CLOUDML_ENDPOINT"}, "endpoint",
-       "server", false, false},
-      {"xiaomi_org_mail", {"XIAOMI_ORG_MAIL", "CLOUDML_ORG_MAIL"}, "org_mail",
-       "organisation's mail", false, false},
-      {"xiaomi_fds_endpoint", {"XIAOMI_FDS_ENDPOINT", "CLOUDML_FDS_ENDPOINT"},
-       "fds_endpoint_url", "object store", false, true},
-      {"cloudml_default_fds_bucket", {"CLOUDML_DEFAULT_FDS_BUCKET"}, "", "default bucket", false,
-       false},
-      {"xiaomi_hdfs_krb_account", {"XIAOMI_HDFS_KRB_ACCOUNT"}, "", "HDFS Kerberos account", false,
+      {"xiaomi_access_key_id",
+       {"XIAOMI_ACCESS_KEY_ID", "CLOUDML_ACCESS_KEY"},
+       "access_key",
+       "access key",
+       false,
        true},
-      {"xiaomi_hdfs_krb_password", {"XIAOMI_HDFS_KRB_PASSWORD"}, "", "HDFS Kerberos password",
-       true, true},
+      {"xiaomi_secret_access_key",
+       {"XIAOMI_SECRET_ACCESS_KEY", "CLOUDML_SECRET_KEY"},
+       "secret_key",
+       "secret key",
+       true,
+       true},
+      {"xiaomi_cloudml_endpoint",
+       {"XIAOMI_CLOUDML_ENDPOINT", "CLOUDML_ENDPOINT"},
+       "endpoint",
+       "server",
+       false,
+       false},
+      {"xiaomi_org_mail",
+       {"XIAOMI_ORG_MAIL", "CLOUDML_ORG_MAIL"},
+       "org_mail",
+       "organisation's mail",
+       false,
+       false},
+      {"xiaomi_fds_endpoint",
+       {"XIAOMI_FDS_ENDPOINT", "CLOUDML_FDS_ENDPOINT"},
+       "fds_endpoint_url",
+       "object store",
+       false,
+       true},
+      {"cloudml_default_fds_bucket",
+       {"CLOUDML_DEFAULT_FDS_BUCKET"},
+       "",
+       "default bucket",
+       false,
+       false},
+      {"xiaomi_hdfs_krb_account",
+       {"XIAOMI_HDFS_KRB_ACCOUNT"},
+       "",
+       "HDFS Kerberos account",
+       false,
+       true},
+      {"xiaomi_hdfs_krb_password",
+       {"XIAOMI_HDFS_KRB_PASSWORD"},
+       "",
+       "HDFS Kerberos password",
+       true,
+       true},
       {"xiaomi_hdfs_endpoint", {"XIAOMI_HDFS_ENDPOINT"}, "", "HDFS endpoint", false, true},
   };
   return kSettings;
@@ -64,9 +96,7 @@ std::string WithScheme(std::string_view endpoint) {
   return url;
 }
 
-std::string Settings::endpoint() const {
-  return WithScheme(Get("xiaomi_cloudml_endpoint"));
-}
+std::string Settings::endpoint() const { return WithScheme(Get("xiaomi_cloudml_endpoint")); }
 
 std::string Settings::fds_endpoint() const {
   const std::string url = WithScheme(Get("xiaomi_fds_endpoint"));
@@ -129,11 +159,10 @@ Result<std::string> ChooseContext(const Document& config, const std::string& wan
     if (n == name) return name;
   }
   const std::string close = ClosestMatch(name, names);
-  return Error(Code::kInvalidArgument,
-               "no context " + Quote(name) + " in the configuration" +
-                   (close.empty() ? "" : "; did you mean " + close + "?") +
-                   (names.empty() ? "\nmake one: cloudml config init"
-                                  : "\nthere are: " + Join(names, ", ")));
+  return Error(Code::kInvalidArgument, "no context " + Quote(name) + " in the configuration" +
+                                           (close.empty() ? "" : "; did you mean " + close + "?") +
+                                           (names.empty() ? "\nmake one: cloudml config init"
+                                                          : "\nthere are: " + Join(names, ", ")));
 }
 
 Result<Settings> ResolveSettings(const Typed& flags, const Terminal& terminal) {

@@ -20,12 +20,12 @@ namespace cml::cli {
 
 // One thing that can be set, and its names.
 struct Setting {
-  std::string key;                 // in the file, "xiaomi_access_key_id"
-  std::vector<std::string> env;    // the first that is set counts
-  std::string flag;                // key of a global option; empty: none
-  std::string label;               // for people
+  std::string key;               // in the file, "xiaomi_access_key_id"
+  std::vector<std::string> env;  // the first that is set counts
+  std::string flag;              // key of a global option; empty: none
+  std::string label;             // for people
   bool secret = false;
-  bool at_root = false;            // lives at the file's root (shared with the object store's tools)
+  bool at_root = false;  // lives at the file's root (shared with the object store's tools)
 };
 const std::vector<Setting>& AllSettings();
 

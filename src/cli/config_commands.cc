@@ -26,12 +26,14 @@ Outcome ShowConfig(Context& context, const Typed& typed) {
     return s.secret ? Mask(text) : text;
   };
   if (OutputFormat(typed) == Format::kJson) {
-    Document out = Document::Object().Set("file", settings->file.string()).Set("context", settings->context);
+    Document out =
+        Document::Object().Set("file", settings->file.string()).Set("context", settings->context);
     Document contexts = Document::Array(), values = Document::Object();
     for (const std::string& n : names) contexts.Append(Document::String(n));
     for (const Setting& s : AllSettings()) {
       if (settings->Get(s.key).empty()) continue;
-      values.Set(s.key, Document::Object().Set("value", shown(s)).Set("from", settings->Source(s.key)));
+      values.Set(s.key,
+                 Document::Object().Set("value", shown(s)).Set("from", settings->Source(s.key)));
     }
     context.PrintJson(out.Set("contexts", contexts).Set("settings", values));
     return ExitCode::kOk;
@@ -44,7 +46,8 @@ Outcome ShowConfig(Context& context, const Typed& typed) {
   }
   Table table({{"SETTING"}, {"VALUE"}, {"FROM"}});
   for (const Setting& s : AllSettings()) {
-    if (!settings->Get(s.key).empty()) table.Add({{s.label}, {shown(s)}, {settings->Source(s.key)}});
+    if (!settings->Get(s.key).empty())
+      table.Add({{s.label}, {shown(s)}, {settings->Source(s.key)}});
   }
   context.Out(text);
   if (table.empty()) {
@@ -72,8 +75,11 @@ class Questions {
       std::string prompt = question;
       if (!value.empty()) prompt += " [" + (echo == Echo::kHidden ? Mask(value) : value) + "]";
       const auto line = context_.terminal().ReadLine(prompt + ": ", echo);
-      if (!line) return Error(Code::kInvalidArgument, "the input ended before all questions were answered\n"
-                                                      "without questions: cloudml config init --endpoint URL --access-key KEY --secret-key KEY");
+      if (!line)
+        return Error(Code::kInvalidArgument,
+                     "the input ended before all questions were answered\n"
+                     "without questions: cloudml config init --endpoint URL --access-key KEY "
+                     "--secret-key KEY");
       const std::string answer(Trim(*line));
       if (!answer.empty()) value = answer;
       if (!value.empty() || need == Need::kMay) return Ok{};
@@ -92,15 +98,18 @@ Status AskAll(Context& context, Answers& a) {
   CML_RETURN_IF_ERROR(q.Ask("server, for instance http://127.0.0.1:8089", a.endpoint, Need::kMust));
   CML_RETURN_IF_ERROR(q.Ask("access key", a.access_key, Need::kMust));
   CML_RETURN_IF_ERROR(q.Ask("secret key (not shown)", a.secret_key, Need::kMust, Echo::kHidden));
-  CML_RETURN_IF_ERROR(q.Ask("mail address of the organisation (may be empty)", a.org_mail, Need::kMay));
-  CML_RETURN_IF_ERROR(q.Ask("object store (empty: that of the server)", a.fds_endpoint, Need::kMay));
+  CML_RETURN_IF_ERROR(
+      q.Ask("mail address of the organisation (may be empty)", a.org_mail, Need::kMay));
+  CML_RETURN_IF_ERROR(
+      q.Ask("object store (empty: that of the server)", a.fds_endpoint, Need::kMay));
   return q.Ask("default bucket (empty: default)", a.bucket, Need::kMay);
 }
 
 Answers FromFlags(const Context& context, const Typed& typed, const Document& file) {
   const Typed& flags = context.flags();
-  Answers a{flags.Get("context"), flags.Get("endpoint"), flags.Get("access_key"), flags.Get("secret_key"),
-            flags.Get("org_mail"), flags.Get("fds_endpoint_url"), typed.Get("bucket")};
+  Answers a{flags.Get("context"),    flags.Get("endpoint"), flags.Get("access_key"),
+            flags.Get("secret_key"), flags.Get("org_mail"), flags.Get("fds_endpoint_url"),
+            typed.Get("bucket")};
   if (a.context.empty()) {
     const auto chosen = ChooseContext(file, "");
     a.context = chosen.ok() && !chosen.value().empty() ? chosen.value() : "default";
@@ -162,15 +171,21 @@ Outcome InitConfig(Context& context, const Typed& typed) {
                           context.flags().Has("secret_key");
   if (!from_flags) CML_RETURN_IF_ERROR(AskAll(context, a));
   if (a.context == kDefaultContext) {
-    return Error(Code::kInvalidArgument, "a context cannot be called default_config_context; try \"default\"");
+    return Error(Code::kInvalidArgument,
+                 "a context cannot be called default_config_context; try \"default\"");
   }
   for (const char c : {'/', '+'}) {
-    if (a.access_key.find(c) == std::string::npos && a.secret_key.find(c) == std::string::npos) continue;
-    context.Err(fmt::format("warning: a key contains '{}', which breaks addresses like fds://KEY:SECRET@host/bucket\n", c));
+    if (a.access_key.find(c) == std::string::npos && a.secret_key.find(c) == std::string::npos)
+      continue;
+    context.Err(fmt::format(
+        "warning: a key contains '{}', which breaks addresses like fds://KEY:SECRET@host/bucket\n",
+        c));
   }
   if (!typed.Has("no_test")) {
     if (const Status good = TryOut(context, a); !good.ok()) {
-      return Error(good.error().code(), good.error().message() + "\nnothing was written; to write it all the same: --no-test");
+      return Error(
+          good.error().code(),
+          good.error().message() + "\nnothing was written; to write it all the same: --no-test");
     }
     context.Err("the server accepts these keys\n");
   }
@@ -219,19 +234,37 @@ Outcome OldInit(Context& context, const Typed&) {
 
 std::vector<Command> ConfigCommands() {
   return {
-      {"config init", {}, "make or change a context: which server, which keys",
-       "Asks for what is needed; an empty answer keeps what is there. With --endpoint, --access-key\n"
+      {"config init",
+       {},
+       "make or change a context: which server, which keys",
+       "Asks for what is needed; an empty answer keeps what is there. With --endpoint, "
+       "--access-key\n"
        "and --secret-key it asks nothing. The keys are tried out before they are written.\n\n"
        "  cloudml config init\n"
-       "  cloudml -k prod config init --endpoint https://cloudml.example --access-key AK --secret-key SK",
+       "  cloudml -k prod config init --endpoint https://cloudml.example --access-key AK "
+       "--secret-key SK",
        {{{"--bucket"}, Takes::kValue, "BUCKET", "default bucket, for packages"},
         {{"--no-test"}, Takes::kNothing, "", "write without asking the server"}},
        InitConfig},
-      {"config show", {}, "what is used, and where it comes from; secrets are masked",
-       "Options win over the environment, the environment over the context, the context over the file's root.",
-       {OutputOption()}, ShowConfig},
-      {"config set_default", {"CONTEXT", 1, 1, "context"}, "use this context from now on", "", {}, SetDefault},
-      {"config delete", {"CONTEXT…", 1, kAnyNumber, "context"}, "delete contexts", "", {}, DeleteContexts},
+      {"config show",
+       {},
+       "what is used, and where it comes from; secrets are masked",
+       "Options win over the environment, the environment over the context, the context over the "
+       "file's root.",
+       {OutputOption()},
+       ShowConfig},
+      {"config set_default",
+       {"CONTEXT", 1, 1, "context"},
+       "use this context from now on",
+       "",
+       {},
+       SetDefault},
+      {"config delete",
+       {"CONTEXT…", 1, kAnyNumber, "context"},
+       "delete contexts",
+       "",
+       {},
+       DeleteContexts},
       {"init", {}, "replaced by config init", "", {}, OldInit},
   };
 }

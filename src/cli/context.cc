@@ -55,7 +55,9 @@ ExitCode Context::ForEach(const std::vector<std::string>& names,
 }
 
 Option OutputOption() {
-  return {{"-o", "--output"}, Takes::kValue, "FORMAT",
+  return {{"-o", "--output"},
+          Takes::kValue,
+          "FORMAT",
           "json (complete, as the server sends it), wide (more columns), name (names alone)",
           {"table", "wide", "json", "name"}};
 }

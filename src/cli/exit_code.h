@@ -7,9 +7,9 @@ namespace cml::cli {
 
 enum class ExitCode : int {
   kOk = 0,
-  kOther = 1,        // none of the rest: an error in the server or in us, a local file
-  kUsage = 2,        // what was typed is wrong, as we or the server see it
-  kRefused = 3,      // who you are, quota, a name in use, the wrong state
+  kOther = 1,    // none of the rest: an error in the server or in us, a local file
+  kUsage = 2,    // what was typed is wrong, as we or the server see it
+  kRefused = 3,  // who you are, quota, a name in use, the wrong state
   kNotFound = 4,
   kUnreachable = 5,  // no server, or one that cannot answer now: try again later
   kJobFailed = 6,    // the command did its work, the job it waited for did not
@@ -17,18 +17,23 @@ enum class ExitCode : int {
 
 constexpr ExitCode ExitCodeOf(Code code) noexcept {
   switch (code) {
-    case Code::kInvalidArgument: return ExitCode::kUsage;
+    case Code::kInvalidArgument:
+      return ExitCode::kUsage;
     case Code::kUnauthenticated:
     case Code::kPermissionDenied:
     case Code::kAlreadyExists:
     case Code::kConflict:
     case Code::kFailedPrecondition:
-    case Code::kQuotaExceeded: return ExitCode::kRefused;
-    case Code::kNotFound: return ExitCode::kNotFound;
+    case Code::kQuotaExceeded:
+      return ExitCode::kRefused;
+    case Code::kNotFound:
+      return ExitCode::kNotFound;
     case Code::kUnavailable:
-    case Code::kDeadlineExceeded: return ExitCode::kUnreachable;
+    case Code::kDeadlineExceeded:
+      return ExitCode::kUnreachable;
     case Code::kDataLoss:
-    case Code::kInternal: return ExitCode::kOther;
+    case Code::kInternal:
+      return ExitCode::kOther;
   }
   return ExitCode::kOther;
 }

@@ -46,9 +46,18 @@ Outcome ShowOrgId(Context& context, const Typed& typed) {
 
 std::vector<Command> FrameworkCommands() {
   return {
-      {"framework list", {}, "frameworks and versions for jobs submit -F and -V", "", {OutputOption()},
+      {"framework list",
+       {},
+       "frameworks and versions for jobs submit -F and -V",
+       "",
+       {OutputOption()},
        ListFrameworks},
-      {"org_id", {}, "the id of the organisation that the keys belong to", "", {OutputOption()}, ShowOrgId},
+      {"org_id",
+       {},
+       "the id of the organisation that the keys belong to",
+       "",
+       {OutputOption()},
+       ShowOrgId},
   };
 }
 

@@ -19,7 +19,8 @@ using codec::Document;
 namespace fs = std::filesystem;
 
 // Every object below a prefix, page by page.
-Status EachObject(S3& store, const ObjectUri& below, const std::function<Status(const ObjectEntry&)>& each) {
+Status EachObject(S3& store, const ObjectUri& below,
+                  const std::function<Status(const ObjectEntry&)>& each) {
   S3::ListQuery query{below.bucket, below.key, "", ""};
   while (true) {
     CML_ASSIGN_OR_RETURN(const ObjectPage page, store.List(query));
@@ -91,7 +92,8 @@ void PrintListing(Context& context, const ObjectUri& uri, const Listing& all, Fo
   const std::string root = "fds://" + uri.bucket + "/";
   if (format == Format::kJson) {
     Document data = Document::Array();
-    for (const std::string& f : all.folders) data.Append(Document::Object().Set("folder", root + f));
+    for (const std::string& f : all.folders)
+      data.Append(Document::Object().Set("folder", root + f));
     for (const ObjectEntry& o : all.objects) {
       data.Append(Document::Object()
                       .Set("uri", root + o.key)
@@ -152,7 +154,8 @@ struct Copy {
 Result<std::vector<fs::path>> FilesBelow(const fs::path& folder) {
   std::vector<fs::path> files;
   std::error_code error;
-  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end;
+       it.increment(error)) {
     if (it->is_regular_file(error)) files.push_back(fs::relative(it->path(), folder, error));
   }
   if (error) return ErrnoError(error.value(), "read", folder);
@@ -160,7 +163,8 @@ Result<std::vector<fs::path>> FilesBelow(const fs::path& folder) {
   return files;
 }
 
-Result<std::vector<Copy>> PlanUpload(const std::string& from, const ObjectUri& to, const Typed& typed) {
+Result<std::vector<Copy>> PlanUpload(const std::string& from, const ObjectUri& to,
+                                     const Typed& typed) {
   std::error_code error;
   const bool into = to.key.empty() || to.key.ends_with('/') || typed.words().size() > 2;
   if (!fs::is_directory(from, error)) {
@@ -168,10 +172,13 @@ Result<std::vector<Copy>> PlanUpload(const std::string& from, const ObjectUri& t
   }
   if (!typed.Has("recursive")) return NeedsRecursive(from, "cp");
   // As cp -r does: the folder itself, into a folder; else under the new name.
-  const std::string root = into ? AsFolder(to).str() + LastName(fs::weakly_canonical(from, error).string()) + "/" : AsFolder(to).str();
+  const std::string root =
+      into ? AsFolder(to).str() + LastName(fs::weakly_canonical(from, error).string()) + "/"
+           : AsFolder(to).str();
   CML_ASSIGN_OR_RETURN(const std::vector<fs::path> files, FilesBelow(from));
   std::vector<Copy> plan;
-  for (const fs::path& file : files) plan.push_back({(fs::path(from) / file).string(), root + file.generic_string()});
+  for (const fs::path& file : files)
+    plan.push_back({(fs::path(from) / file).string(), root + file.generic_string()});
   return plan;
 }
 
@@ -179,20 +186,24 @@ Result<std::vector<Copy>> PlanUpload(const std::string& from, const ObjectUri& t
 Result<fs::path> SafeBelow(const fs::path& folder, const std::string& relative) {
   const fs::path path = fs::path(relative).lexically_normal();
   if (path.empty() || path.is_absolute() || *path.begin() == "..") {
-    return Error(Code::kInvalidArgument, "object name " + Quote(relative) + " leads out of the folder; not copied");
+    return Error(Code::kInvalidArgument,
+                 "object name " + Quote(relative) + " leads out of the folder; not copied");
   }
   return folder / path;
 }
 
-Result<std::vector<Copy>> PlanDownload(S3& store, const ObjectUri& from, const std::string& to, const Typed& typed) {
+Result<std::vector<Copy>> PlanDownload(S3& store, const ObjectUri& from, const std::string& to,
+                                       const Typed& typed) {
   std::error_code error;
   const bool into = fs::is_directory(to, error) || to.ends_with('/') || typed.words().size() > 2;
   if (!typed.Has("recursive")) {
     if (from.key.empty() || from.key.ends_with('/')) return NeedsRecursive(from.str(), "cp");
-    return std::vector<Copy>{{from.str(), into ? (fs::path(to) / LastName(from.key)).string() : to}};
+    return std::vector<Copy>{
+        {from.str(), into ? (fs::path(to) / LastName(from.key)).string() : to}};
   }
   const ObjectUri below = AsFolder(from);
-  const fs::path root = into && !below.key.empty() ? fs::path(to) / LastName(below.key) : fs::path(to);
+  const fs::path root =
+      into && !below.key.empty() ? fs::path(to) / LastName(below.key) : fs::path(to);
   std::vector<Copy> plan;
   CML_RETURN_IF_ERROR(EachObject(store, below, [&](const ObjectEntry& o) -> Status {
     if (o.key.ends_with('/')) return Ok{};  // a marker of an empty folder
@@ -204,14 +215,17 @@ Result<std::vector<Copy>> PlanDownload(S3& store, const ObjectUri& from, const s
   return plan;
 }
 
-Result<std::vector<Copy>> PlanBetween(S3& store, const ObjectUri& from, const ObjectUri& to, const Typed& typed) {
+Result<std::vector<Copy>> PlanBetween(S3& store, const ObjectUri& from, const ObjectUri& to,
+                                      const Typed& typed) {
   const bool into = to.key.empty() || to.key.ends_with('/') || typed.words().size() > 2;
   if (!typed.Has("recursive")) {
     if (from.key.empty() || from.key.ends_with('/')) return NeedsRecursive(from.str(), "cp");
-    return std::vector<Copy>{{from.str(), into ? AsFolder(to).str() + LastName(from.key) : to.str()}};
+    return std::vector<Copy>{
+        {from.str(), into ? AsFolder(to).str() + LastName(from.key) : to.str()}};
   }
   const ObjectUri below = AsFolder(from);
-  const std::string root = AsFolder(to).str() + (into && !below.key.empty() ? LastName(below.key) + "/" : "");
+  const std::string root =
+      AsFolder(to).str() + (into && !below.key.empty() ? LastName(below.key) + "/" : "");
   std::vector<Copy> plan;
   CML_RETURN_IF_ERROR(EachObject(store, below, [&](const ObjectEntry& o) -> Status {
     plan.push_back({ObjectUri{below.bucket, o.key}.str(), root + o.key.substr(below.key.size())});
@@ -258,9 +272,10 @@ Outcome Cp(Context& context, const Typed& typed) {
       CML_ASSIGN_OR_RETURN(const ObjectUri source, ParseObjectUri(from));
       part = PlanDownload(store, source, to, typed);
     } else {
-      return Error(Code::kInvalidArgument,
-                   "neither " + Quote(from) + " nor " + Quote(to) + " is in the object store\n"
-                   "for instance: cloudml fs cp " + from + " fds://default/" + LastName(from));
+      return Error(Code::kInvalidArgument, "neither " + Quote(from) + " nor " + Quote(to) +
+                                               " is in the object store\n"
+                                               "for instance: cloudml fs cp " +
+                                               from + " fds://default/" + LastName(from));
     }
     CML_RETURN_IF_ERROR(part);
     for (Copy& c : std::move(part).value()) plan.push_back(std::move(c));
@@ -282,14 +297,16 @@ Outcome Cat(Context& context, const Typed& typed) {
     CML_ASSIGN_OR_RETURN(const ObjectEntry object, store.Head(uri.bucket, uri.key));
     std::uint64_t shown = 0;
     for (int cuts = 0; shown < object.size;) {
-      CML_ASSIGN_OR_RETURN(const S3::GetEnd end,
-                           store.Get({uri.bucket, uri.key, shown, object.etag}, [&](std::string_view bytes) {
-                             context.Out(bytes);
-                             shown += bytes.size();
-                             return true;
-                           }));
+      CML_ASSIGN_OR_RETURN(
+          const S3::GetEnd end,
+          store.Get({uri.bucket, uri.key, shown, object.etag}, [&](std::string_view bytes) {
+            context.Out(bytes);
+            shown += bytes.size();
+            return true;
+          }));
       if (end == S3::GetEnd::kWhole) break;
-      if (++cuts > 5) return Error(Code::kUnavailable, word + ": the connection breaks again and again");
+      if (++cuts > 5)
+        return Error(Code::kUnavailable, word + ": the connection breaks again and again");
       context.terminal().Pause(std::chrono::milliseconds(250 << cuts));
     }
   }
@@ -328,7 +345,8 @@ Result<std::string> BucketOf(const std::string& word) {
   if (!IsObjectUri(word)) return word;
   CML_ASSIGN_OR_RETURN(const ObjectUri uri, ParseObjectUri(word));
   if (!uri.key.empty()) {
-    return Error(Code::kInvalidArgument, Quote(word) + ": a bucket alone is wanted, fds://" + uri.bucket);
+    return Error(Code::kInvalidArgument,
+                 Quote(word) + ": a bucket alone is wanted, fds://" + uri.bucket);
   }
   return uri.bucket;
 }
@@ -351,7 +369,9 @@ Outcome Rb(Context& context, const Typed& typed) {
     CML_ASSIGN_OR_RETURN(const std::string bucket, BucketOf(word));
     if (const Status removed = store.RemoveBucket(bucket); !removed.ok()) {
       if (removed.error().code() != Code::kAlreadyExists) return removed.error();
-      return Error(Code::kFailedPrecondition, removed.error().message() + "\nempty it first: cloudml fs rm -r fds://" + bucket);
+      return Error(
+          Code::kFailedPrecondition,
+          removed.error().message() + "\nempty it first: cloudml fs rm -r fds://" + bucket);
     }
     context.Err("fds://" + bucket + "  removed\n");
     return ExitCode::kOk;
@@ -396,21 +416,36 @@ Outcome Du(Context& context, const Typed& typed) {
 std::vector<Command> FileCommands() {
   const Option recursive{{"-r", "-R", "--recursive"}, Takes::kNothing, "", "with everything below"};
   return {
-      {"fs ls", {"[fds://BUCKET[/FOLDER]]", 0, 1, "uri"}, "buckets, or what is in one", "",
-       {recursive, OutputOption()}, Ls},
-      {"fs cp", {"FROM… TO", 2, kAnyNumber, "uri"}, "copy files to, from and within the object store",
+      {"fs ls",
+       {"[fds://BUCKET[/FOLDER]]", 0, 1, "uri"},
+       "buckets, or what is in one",
+       "",
+       {recursive, OutputOption()},
+       Ls},
+      {"fs cp",
+       {"FROM… TO", 2, kAnyNumber, "uri"},
+       "copy files to, from and within the object store",
        "One of FROM and TO at least is an address fds://BUCKET/NAME. A copy that was interrupted\n"
        "goes on where it stopped when the same command is given again.\n\n"
        "  cloudml fs cp data.csv fds://default/census/\n"
        "  cloudml fs cp -r fds://default/digits-1/model ./model",
-       {recursive}, Cp},
+       {recursive},
+       Cp},
       {"fs cat", {"fds://BUCKET/NAME…", 1, kAnyNumber, "uri"}, "print objects", "", {}, Cat},
-      {"fs rm", {"fds://BUCKET/NAME…", 1, kAnyNumber, "uri"}, "remove objects", "",
-       {recursive, {{"--ignore-missing"}, Takes::kNothing, "", "nothing to remove is no error"}}, Rm},
+      {"fs rm",
+       {"fds://BUCKET/NAME…", 1, kAnyNumber, "uri"},
+       "remove objects",
+       "",
+       {recursive, {{"--ignore-missing"}, Takes::kNothing, "", "nothing to remove is no error"}},
+       Rm},
       {"fs mb", {"fds://BUCKET…", 1, kAnyNumber, "uri"}, "make buckets", "", {}, Mb},
       {"fs rb", {"fds://BUCKET…", 1, kAnyNumber, "uri"}, "remove empty buckets", "", {}, Rb},
-      {"fs du", {"[fds://BUCKET[/FOLDER]…]", 0, kAnyNumber, "uri"}, "how much is stored, of all buckets or one",
-       "", {OutputOption()}, Du},
+      {"fs du",
+       {"[fds://BUCKET[/FOLDER]…]", 0, kAnyNumber, "uri"},
+       "how much is stored, of all buckets or one",
+       "",
+       {OutputOption()},
+       Du},
   };
 }
 

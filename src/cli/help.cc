@@ -39,7 +39,8 @@ std::string OptionLines(const std::vector<Option>& options) {
     const std::string usage = "  " + OptionUsage(o);
     out += usage;
     const std::size_t width = DisplayWidth(usage);
-    out += width + 2 > kIndent ? "\n" + std::string(kIndent, ' ') : std::string(kIndent - width, ' ');
+    out +=
+        width + 2 > kIndent ? "\n" + std::string(kIndent, ' ') : std::string(kIndent - width, ' ');
     out += Wrap(o.help, kIndent) + "\n";
   }
   return out;
@@ -62,10 +63,17 @@ bool IsHidden(const Command& c) { return c.path.starts_with("__"); }
 std::string OptionUsage(const Option& option) {
   std::string out = Join(option.names, ", ");
   switch (option.takes) {
-    case Takes::kNothing: break;
-    case Takes::kMaybeFile: out += " [" + option.value + "]"; break;
-    case Takes::kValue: out += " " + option.value; break;
-    case Takes::kValues: out += " " + option.value + " …"; break;
+    case Takes::kNothing:
+      break;
+    case Takes::kMaybeFile:
+      out += " [" + option.value + "]";
+      break;
+    case Takes::kValue:
+      out += " " + option.value;
+      break;
+    case Takes::kValues:
+      out += " " + option.value + " …";
+      break;
   }
   return out;
 }
@@ -145,8 +153,8 @@ std::string UnknownCommand(const std::vector<Command>& commands,
       }
     }
   }
-  return "no command " + Quote(typed) +
-         (close.empty() ? "" : "; did you mean: cloudml " + close) + "\nall commands: cloudml help";
+  return "no command " + Quote(typed) + (close.empty() ? "" : "; did you mean: cloudml " + close) +
+         "\nall commands: cloudml help";
 }
 
 }  // namespace cml::cli

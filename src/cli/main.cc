@@ -27,7 +27,8 @@ Outcome ShowHelp(Context& context, const Typed& typed) {
     return ExitCode::kOk;
   }
   const std::string group = words.size() == 1 ? GroupHelp(context.commands(), words[0]) : "";
-  if (group.empty()) return Error(Code::kInvalidArgument, UnknownCommand(context.commands(), words));
+  if (group.empty())
+    return Error(Code::kInvalidArgument, UnknownCommand(context.commands(), words));
   context.Out(group);
   return ExitCode::kOk;
 }
@@ -35,7 +36,11 @@ Outcome ShowHelp(Context& context, const Typed& typed) {
 std::vector<Command> OwnCommands() {
   return {
       {"version", {}, "the version of this program", "", {OutputOption()}, ShowVersion},
-      {"help", {"[COMMAND]", 0, 3, "command"}, "this text, or that of one command", "", {},
+      {"help",
+       {"[COMMAND]", 0, 3, "command"},
+       "this text, or that of one command",
+       "",
+       {},
        ShowHelp},
   };
 }

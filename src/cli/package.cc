@@ -38,7 +38,8 @@ std::string BaseName(const fs::path& path) {
   return name.empty() || name == "/" ? "package" : name;
 }
 
-Result<std::string> Send(Context& context, const fs::path& file, const std::string& key, Uploads uploads) {
+Result<std::string> Send(Context& context, const fs::path& file, const std::string& key,
+                         Uploads uploads) {
   CML_ASSIGN_OR_RETURN(const Settings* const settings, context.settings());
   const ObjectUri to{DefaultBucket(*settings), key};
   if (uploads == Uploads::kNo) return to.str();
@@ -56,16 +57,20 @@ Result<std::string> FromFolder(Context& context, const fs::path& folder, Uploads
   std::error_code error;
   if (!fs::exists(folder / "setup.py", error) && !fs::exists(folder / "requirements.txt", error) &&
       !fs::exists(folder / "pyproject.toml", error)) {
-    return Error(Code::kInvalidArgument,
-                 folder.string() + ": a package has a setup.py or a requirements.txt at its top, this folder has neither");
+    return Error(
+        Code::kInvalidArgument,
+        folder.string() +
+            ": a package has a setup.py or a requirements.txt at its top, this folder has neither");
   }
   const std::string name = BaseName(folder);
   const TempFolder work;
   const fs::path packed = work.path() / (name + ".tar.gz");
   CML_RETURN_IF_ERROR(PackFolder(folder, packed));
-  const std::string line = fmt::format("packing {} → {} ({})", folder.string(), packed.filename().string(),
-                                       FormatBytes(SizeOf(packed)));
-  const auto uri = Send(context, packed, PackageKey(name, PackageKind::kFolder, context.Now(), RandomToken(4)), uploads);
+  const std::string line = fmt::format("packing {} → {} ({})", folder.string(),
+                                       packed.filename().string(), FormatBytes(SizeOf(packed)));
+  const auto uri =
+      Send(context, packed, PackageKey(name, PackageKind::kFolder, context.Now(), RandomToken(4)),
+           uploads);
   context.Err(line + (uri.ok() && uploads == Uploads::kYes ? "  uploaded\n" : "\n"));
   return uri;
 }
@@ -73,11 +78,15 @@ Result<std::string> FromFolder(Context& context, const fs::path& folder, Uploads
 Result<std::string> FromFile(Context& context, const fs::path& file, Uploads uploads) {
   const std::string name = BaseName(file);
   if (EndingOf(name).empty()) {
-    return Error(Code::kInvalidArgument,
-                 file.string() + ": a package is a folder or an archive that ends in .tar.gz, .tgz, .tar, .zip or .whl");
+    return Error(
+        Code::kInvalidArgument,
+        file.string() +
+            ": a package is a folder or an archive that ends in .tar.gz, .tgz, .tar, .zip or .whl");
   }
   CML_RETURN_IF_ERROR(InspectPackage(file));
-  const auto uri = Send(context, file, PackageKey(name, PackageKind::kArchive, context.Now(), RandomToken(4)), uploads);
+  const auto uri =
+      Send(context, file, PackageKey(name, PackageKind::kArchive, context.Now(), RandomToken(4)),
+           uploads);
   if (uri.ok() && uploads == Uploads::kYes) {
     context.Err(fmt::format("{} ({})  uploaded\n", file.string(), FormatBytes(SizeOf(file))));
   }
@@ -89,7 +98,8 @@ Result<std::string> FromFile(Context& context, const fs::path& file, Uploads upl
 Status CheckObject(Context& context, const std::string& uri) {
   CML_ASSIGN_OR_RETURN(const ObjectUri object, ParseObjectUri(uri));
   if (object.key.empty()) {
-    return Error(Code::kInvalidArgument, Quote(uri) + ": the object's name is missing; for instance fds://" +
+    return Error(Code::kInvalidArgument, Quote(uri) +
+                                             ": the object's name is missing; for instance fds://" +
                                              object.bucket + "/ranker.tar.gz");
   }
   CML_ASSIGN_OR_RETURN(const Settings* const settings, context.settings());
@@ -105,8 +115,9 @@ Result<std::string> ResolveOne(Context& context, const std::string& uri, Package
   }
   if (uri.starts_with("http://") || uri.starts_with("https://")) return uri;
   if (uri.find("://") != std::string::npos) {
-    return Error(Code::kInvalidArgument,
-                 Quote(uri) + ": a package is a folder, an archive, fds://bucket/object or http(s)://…");
+    return Error(
+        Code::kInvalidArgument,
+        Quote(uri) + ": a package is a folder, an archive, fds://bucket/object or http(s)://…");
   }
   std::error_code error;
   if (fs::is_directory(uri, error)) return FromFolder(context, uri, options.uploads);
@@ -129,7 +140,8 @@ std::string PackageKey(const std::string& name, PackageKind kind, SysTime now,
          (kind == PackageKind::kFolder ? ".tar.gz" : ending);
 }
 
-Result<std::string> ResolvePackages(Context& context, const std::string& uris, PackageOptions options) {
+Result<std::string> ResolvePackages(Context& context, const std::string& uris,
+                                    PackageOptions options) {
   std::vector<std::string> resolved;
   for (const std::string_view one : Split(uris, ',')) {
     const std::string uri(Trim(one));

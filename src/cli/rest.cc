@@ -86,8 +86,9 @@ Status Rest::AddSignature(net::ClientRequest& request) const {
   request.headers.Set("X-Xiaomi-Timestamp", timestamp);
   request.headers.Set("X-Xiaomi-Content-MD5", md5);
   request.headers.Set("X-Xiaomi-Secret-Key-Id", access_key);
-  request.headers.Set("Authorization", "Galaxy V3 " + net::GalaxyV3Signature(
-                                                          secret, PathOf(request.url), timestamp, md5));
+  request.headers.Set(
+      "Authorization",
+      "Galaxy V3 " + net::GalaxyV3Signature(secret, PathOf(request.url), timestamp, md5));
   return Ok{};
 }
 
@@ -97,11 +98,10 @@ Error Rest::Unreachable(const Error& error) const {
             fmt::format("endpoint {}: {}\nit comes from {}", Quote(settings_.endpoint()),
                         error.message(), settings_.Source("xiaomi_cloudml_endpoint"))};
   }
-  return {error.code(),
-          fmt::format("cannot reach the server at {} (from {}): {}\n"
-                      "is it running? start one with: cloudml server --data DIR",
-                      settings_.endpoint(), settings_.Source("xiaomi_cloudml_endpoint"),
-                      error.message())};
+  return {error.code(), fmt::format("cannot reach the server at {} (from {}): {}\n"
+                                    "is it running? start one with: cloudml server --data DIR",
+                                    settings_.endpoint(),
+                                    settings_.Source("xiaomi_cloudml_endpoint"), error.message())};
 }
 
 Error Rest::AnswerError(const net::ClientResponse& response, std::string_view body) const {
@@ -182,7 +182,8 @@ Status Rest::Stream(const std::string& path, const std::string& query,
     if (holding) {
       held += bytes;
       constexpr std::size_t kEnough = 12;
-      if ((held.size() < kEnough && (held[0] == '{' || held[0] == '<')) || LooksLikeError(held)) return held.size() < (1U << 20);
+      if ((held.size() < kEnough && (held[0] == '{' || held[0] == '<')) || LooksLikeError(held))
+        return held.size() < (1U << 20);
       holding = false;
       on_bytes(std::exchange(held, {}));
     } else {

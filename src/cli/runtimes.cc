@@ -27,9 +27,10 @@ Result<RuntimeName> NameOf(const Typed& typed) {
   const std::string& word = typed.word();
   const std::size_t dash = word.find_last_of("-=/");
   if (dash == std::string::npos || dash + 1 >= word.size()) {
-    return Error(Code::kInvalidArgument, "runtime " + Quote(word) +
-                                             ": its version is missing, for instance: tensorflow 2.15.1\n"
-                                             "see which there are: cloudml runtimes list");
+    return Error(Code::kInvalidArgument,
+                 "runtime " + Quote(word) +
+                     ": its version is missing, for instance: tensorflow 2.15.1\n"
+                     "see which there are: cloudml runtimes list");
   }
   return RuntimeName{word.substr(0, dash), word.substr(dash + 1)};
 }
@@ -49,7 +50,13 @@ Outcome ListRuntimes(Context& context, const Typed& typed) {
     context.PrintJson(whole);
     return ExitCode::kOk;
   }
-  Table table({{"RUNTIME"}, {"VERSION"}, {"VARIANT"}, {"PYTHON"}, {"STATE"}, {"SIZE", Column::Align::kRight}, {"WHY"}});
+  Table table({{"RUNTIME"},
+               {"VERSION"},
+               {"VARIANT"},
+               {"PYTHON"},
+               {"STATE"},
+               {"SIZE", Column::Align::kRight},
+               {"WHY"}});
   for (const Document& r : runtimes) {
     if (format == Format::kName) {
       context.Out(OneLine(r.Get("name").Text() + "-" + r.Get("version").Text()) + "\n");
@@ -66,7 +73,8 @@ Outcome ListRuntimes(Context& context, const Typed& typed) {
                {r.Get("message").Text()}});
   }
   if (runtimes.empty()) {
-    context.Err("the server knows no runtimes; its folder of runtimes is empty or not configured\n");
+    context.Err(
+        "the server knows no runtimes; its folder of runtimes is empty or not configured\n");
   } else if (format != Format::kName) {
     context.Out(table.Render(context.OutColours(), context.OutWidth()));
   }
@@ -82,7 +90,8 @@ Result<Document> Find(Rest& rest, const RuntimeName& name) {
     if (found.IsNull() || found.Get("state").Text() == "ready") found = r;
   }
   if (!found.IsNull()) return found;
-  return Error(Code::kNotFound, "no runtime " + name.str() + "\nsee which there are: cloudml runtimes list");
+  return Error(Code::kNotFound,
+               "no runtime " + name.str() + "\nsee which there are: cloudml runtimes list");
 }
 
 bool IsUnderWay(const std::string& state) {
@@ -142,14 +151,25 @@ Outcome RemoveRuntime(Context& context, const Typed& typed) {
 std::vector<Command> RuntimeCommands() {
   const Arguments name{"NAME VERSION", 1, 2, "runtime"};
   return {
-      {"runtimes list", {}, "framework environments: built, being built, or why not",
-       "An environment is built when the first job asks for it, and shared by all jobs from then on.",
-       {OutputOption()}, ListRuntimes},
-      {"runtimes prepare", name, "build an environment before a job needs it",
+      {"runtimes list",
+       {},
+       "framework environments: built, being built, or why not",
+       "An environment is built when the first job asks for it, and shared by all jobs from then "
+       "on.",
+       {OutputOption()},
+       ListRuntimes},
+      {"runtimes prepare",
+       name,
+       "build an environment before a job needs it",
        "  cloudml runtimes prepare tensorflow 2.15.1",
-       {{{"--no-wait"}, Takes::kNothing, "", "return at once; the server goes on alone"}, OutputOption()},
+       {{{"--no-wait"}, Takes::kNothing, "", "return at once; the server goes on alone"},
+        OutputOption()},
        PrepareRuntime},
-      {"runtimes remove", name, "remove a built environment; the next job builds it again", "", {},
+      {"runtimes remove",
+       name,
+       "remove a built environment; the next job builds it again",
+       "",
+       {},
        RemoveRuntime},
   };
 }

@@ -53,10 +53,12 @@ Result<std::string> HashOf(const FilePart& part) {
   std::uint64_t at = part.offset;
   const std::uint64_t end = part.offset + part.length;
   while (at < end) {
-    const std::size_t want = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), end - at));
+    const std::size_t want =
+        static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), end - at));
     const ssize_t n = ::pread(fd.get(), buffer.data(), want, static_cast<off_t>(at));
     if (n < 0) return ErrnoError(errno, "read", part.file);
-    if (n == 0) return Error(Code::kInternal, part.file.string() + " became shorter while it was sent");
+    if (n == 0)
+      return Error(Code::kInternal, part.file.string() + " became shorter while it was sent");
     digest.Update(std::string_view(buffer.data(), static_cast<std::size_t>(n)));
     at += static_cast<std::uint64_t>(n);
   }
@@ -66,7 +68,8 @@ Result<std::string> HashOf(const FilePart& part) {
 Result<XmlElement> ParseAnswer(const net::ClientResponse& response) {
   auto parsed = ParseXml(response.body);
   if (parsed.ok()) return parsed;
-  return Error(Code::kInternal, "the object store's answer cannot be read: " + parsed.error().message());
+  return Error(Code::kInternal,
+               "the object store's answer cannot be read: " + parsed.error().message());
 }
 
 }  // namespace
@@ -79,7 +82,8 @@ Result<net::ClientRequest> S3::Prepare(const Target& target, std::string_view pa
   }
   const Secret secret = settings_.secret_key();
   if (settings_.access_key().empty() || secret.empty()) {
-    return Error(Code::kInvalidArgument, "no keys are configured\nset them up once: cloudml config init");
+    return Error(Code::kInvalidArgument,
+                 "no keys are configured\nset them up once: cloudml config init");
   }
   net::Request signing;
   signing.method = target.method;
@@ -88,7 +92,8 @@ Result<net::ClientRequest> S3::Prepare(const Target& target, std::string_view pa
   if (!target.key.empty()) signing.path += "/" + net::PercentEncode(target.key, "/");
   std::string query;
   for (const auto& [name, value] : target.query) {
-    query += (query.empty() ? "?" : "&") + net::PercentEncode(name) + "=" + net::PercentEncode(value);
+    query +=
+        (query.empty() ? "?" : "&") + net::PercentEncode(name) + "=" + net::PercentEncode(value);
   }
   signing.target = signing.path + query;
   signing.query = target.query;
@@ -131,8 +136,9 @@ Error S3::AnswerError(const Target& target, int status, std::string_view body) c
 Result<net::ClientResponse> S3::Send(const Target& target, const net::ClientRequest& request) {
   auto sent = http_.Send(request);
   if (!sent.ok()) {
-    return Error(sent.error().code(), fmt::format("cannot reach the object store at {}: {}",
-                                                  settings_.fds_endpoint(), sent.error().message()));
+    return Error(sent.error().code(),
+                 fmt::format("cannot reach the object store at {}: {}", settings_.fds_endpoint(),
+                             sent.error().message()));
   }
   net::ClientResponse response = std::move(sent).value();
   if (response.status >= 400) return AnswerError(target, response.status, response.body);
@@ -207,7 +213,8 @@ Result<ObjectPage> S3::List(const ListQuery& query) {
     page.objects.push_back({decoded(o->Child("Key")), ParseUnsigned(o->Child("Size")).value_or(0),
                             Unquoted(o->Child("ETag")), o->Child("LastModified")});
   }
-  for (const XmlElement* p : root.All("CommonPrefixes")) page.folders.push_back(decoded(p->Child("Prefix")));
+  for (const XmlElement* p : root.All("CommonPrefixes"))
+    page.folders.push_back(decoded(p->Child("Prefix")));
   if (root.Child("IsTruncated") == "true") page.next = root.Child("NextContinuationToken");
   return page;
 }
@@ -248,13 +255,16 @@ Result<S3::GetEnd> S3::Get(const Range& range,
   return GetEnd::kWhole;
 }
 
-Result<std::string> S3::Put(const std::string& bucket, const std::string& key, const FilePart& part) {
-  CML_ASSIGN_OR_RETURN(const net::ClientResponse response, SendPart({"PUT", bucket, key, {}}, part));
+Result<std::string> S3::Put(const std::string& bucket, const std::string& key,
+                            const FilePart& part) {
+  CML_ASSIGN_OR_RETURN(const net::ClientResponse response,
+                       SendPart({"PUT", bucket, key, {}}, part));
   return Unquoted(response.headers.Get("ETag"));
 }
 
 Result<std::string> S3::BeginUpload(const std::string& bucket, const std::string& key) {
-  CML_ASSIGN_OR_RETURN(const net::ClientResponse response, Call({"POST", bucket, key, {{"uploads", ""}}}));
+  CML_ASSIGN_OR_RETURN(const net::ClientResponse response,
+                       Call({"POST", bucket, key, {{"uploads", ""}}}));
   CML_ASSIGN_OR_RETURN(const XmlElement root, ParseAnswer(response));
   const std::string id = root.Child("UploadId");
   if (id.empty()) return Error(Code::kInternal, "the object store gave no upload id");
@@ -263,7 +273,9 @@ Result<std::string> S3::BeginUpload(const std::string& bucket, const std::string
 
 Result<S3::UploadedPart> S3::PutPart(const UploadId& upload, int number, const FilePart& part) {
   CML_ASSIGN_OR_RETURN(const net::ClientResponse response,
-                       SendPart({"PUT", upload.bucket, upload.key,
+                       SendPart({"PUT",
+                                 upload.bucket,
+                                 upload.key,
                                  {{"partNumber", std::to_string(number)}, {"uploadId", upload.id}}},
                                 part));
   return UploadedPart{number, part.length, Unquoted(response.headers.Get("ETag"))};
@@ -315,14 +327,16 @@ bool IsObjectUri(std::string_view text) {
 
 Result<ObjectUri> ParseObjectUri(std::string_view text) {
   if (!IsObjectUri(text)) {
-    return Error(Code::kInvalidArgument, Quote(text) + ": an address like fds://bucket/object is wanted");
+    return Error(Code::kInvalidArgument,
+                 Quote(text) + ": an address like fds://bucket/object is wanted");
   }
   const std::string_view rest = text.substr(text.find("://") + 3);
   const std::size_t slash = rest.find('/');
   ObjectUri uri{std::string(rest.substr(0, slash)),
                 slash == std::string_view::npos ? "" : std::string(rest.substr(slash + 1))};
   if (uri.bucket.empty()) {
-    return Error(Code::kInvalidArgument, Quote(text) + ": the bucket is missing; for instance fds://default/data.csv");
+    return Error(Code::kInvalidArgument,
+                 Quote(text) + ": the bucket is missing; for instance fds://default/data.csv");
   }
   return uri;
 }

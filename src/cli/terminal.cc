@@ -103,8 +103,8 @@ class RealTerminal final : public Terminal {
 };
 
 // Read by the signal handler.
-std::array<char, 502> g_notice{};       // NOLINT
-volatile std::size_t g_notice_size = 0;  // NOLINT
+std::array<char, 502> g_notice{};              // NOLINT
+volatile std::size_t g_notice_size = 0;        // NOLINT
 struct sigaction g_int_before, g_term_before;  // NOLINT
 
 void OnInterrupt(int number) {
@@ -138,12 +138,23 @@ std::string Paint(std::string_view text, Tone tone, Colours colours) {
   if (colours == Colours::kOff) return std::string(text);
   const char* on = "";
   switch (tone) {
-    case Tone::kPlain: return std::string(text);
-    case Tone::kGood: on = "\033[32m"; break;
-    case Tone::kWaiting: on = "\033[33m"; break;
-    case Tone::kBad: on = "\033[31m"; break;
-    case Tone::kDim: on = "\033[2m"; break;
-    case Tone::kBold: on = "\033[1m"; break;
+    case Tone::kPlain:
+      return std::string(text);
+    case Tone::kGood:
+      on = "\033[32m";
+      break;
+    case Tone::kWaiting:
+      on = "\033[33m";
+      break;
+    case Tone::kBad:
+      on = "\033[31m";
+      break;
+    case Tone::kDim:
+      on = "\033[2m";
+      break;
+    case Tone::kBold:
+      on = "\033[1m";
+      break;
   }
   return on + std::string(text) + "\033[0m";
 }
@@ -152,8 +163,8 @@ Tone ToneOfState(std::string_view state) {
   for (const char* s : {"running", "completed", "modelserved", "ready"}) {
     if (state == s) return Tone::kGood;
   }
-  for (const char* s : {"validated", "enqueuing", "enqueued", "pending", "creating", "processing",
-                        "preparing"}) {
+  for (const char* s :
+       {"validated", "enqueuing", "enqueued", "pending", "creating", "processing", "preparing"}) {
     if (state == s) return Tone::kWaiting;
   }
   for (const char* s : {"deleting", "error", "erasing", "failed"}) {

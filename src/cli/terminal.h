@@ -26,7 +26,7 @@ class Terminal {
   virtual bool OutIsTerminal() const = 0;
   virtual bool ErrIsTerminal() const = 0;
   virtual bool InIsTerminal() const = 0;
-  virtual unsigned Width() const = 0;           // columns of the terminal; 100 where there is none
+  virtual unsigned Width() const = 0;  // columns of the terminal; 100 where there is none
 
   // One line without its end; nullopt at the end of the input.
   virtual std::optional<std::string> ReadLine(std::string_view prompt, Echo echo) = 0;

@@ -62,7 +62,8 @@ std::string Rows(const std::vector<Row>& rows, const Screen& screen) {
 
 std::string MapText(const Document& map) {
   std::vector<std::string> parts;
-  for (const auto& [name, value] : map.Fields()) parts.push_back(name + "=" + OneLine(value.Text()));
+  for (const auto& [name, value] : map.Fields())
+    parts.push_back(name + "=" + OneLine(value.Text()));
   return Join(parts, "  ");
 }
 
@@ -102,8 +103,8 @@ std::string UsageText(const Document& usage) {
 
 std::string HeadLine(const Document& job, const Screen& screen) {
   const std::string state = job.Get("state").Text();
-  std::string line = Paint(OneLine(job.Get("job_name").Text()), Tone::kBold, screen.colours) + "  " +
-                     Paint(state, ToneOfState(state), screen.colours);
+  std::string line = Paint(OneLine(job.Get("job_name").Text()), Tone::kBold, screen.colours) +
+                     "  " + Paint(state, ToneOfState(state), screen.colours);
   const auto since = ParseTime(SinceOf(job));
   if (since && screen.times == TimeStyle::kAge && !IsEnded(state)) {
     line += " for " + FormatDuration(screen.now - *since);
@@ -126,12 +127,16 @@ std::string EventLines(const Document& events, const Screen& screen) {
   }
   out += "\n";
   for (const Document& e : items) {
-    const std::string count = e.Get("count").Int(1) > 1 ? fmt::format(" (×{})", e.Get("count").Int()) : "";
-    std::string line = "  " + PadRight(ShowTime(e.Get("lastTimestamp").Str(), screen.now, screen.times), 10) +
-                       "  " + PadRight(e.Get("reason").Text(), 16) + "  " +
-                       OneLine(e.Get("message").Text()) + count;
+    const std::string count =
+        e.Get("count").Int(1) > 1 ? fmt::format(" (×{})", e.Get("count").Int()) : "";
+    std::string line =
+        "  " + PadRight(ShowTime(e.Get("lastTimestamp").Str(), screen.now, screen.times), 10) +
+        "  " + PadRight(e.Get("reason").Text(), 16) + "  " + OneLine(e.Get("message").Text()) +
+        count;
     if (screen.width > 0) line = Clip(line, screen.width);
-    out += Paint(line, e.Get("type").Str() == "Warning" ? Tone::kWaiting : Tone::kPlain, screen.colours) + "\n";
+    out += Paint(line, e.Get("type").Str() == "Warning" ? Tone::kWaiting : Tone::kPlain,
+                 screen.colours) +
+           "\n";
   }
   return out;
 }
@@ -187,7 +192,8 @@ std::string Remedy(const Document& job) {
     return "give it more time: submit it again with --wall_time_limit";
   }
   if (reason == "PackageError") {
-    return "the package needs a setup.py or requirements.txt at its top; try it alone: pip install " +
+    return "the package needs a setup.py or requirements.txt at its top; try it alone: pip "
+           "install " +
            job.Get("trainer_uri").Text();
   }
   if (reason == "EnvironmentError") {
@@ -228,7 +234,8 @@ std::string TrainJobTable(const std::vector<Document>& jobs, Columns columns,
                                     {Runtime(job)},
                                     {Gpus(job)}};
     if (wide) {
-      for (const char* field : {"cpu_limit", "memory_limit", "priority_class", "node_name", "retries"}) {
+      for (const char* field :
+           {"cpu_limit", "memory_limit", "priority_class", "node_name", "retries"}) {
         row.push_back({job.Get(field).Text()});
       }
       row.push_back({ShowTime(job.Get("create_time").Str(), screen.now, screen.times)});
@@ -240,11 +247,11 @@ std::string TrainJobTable(const std::vector<Document>& jobs, Columns columns,
   return table.Render(screen.colours, screen.width);
 }
 
-std::string TrainJobDescription(const Document& job, const Document& events,
-                                const Screen& screen) {
+std::string TrainJobDescription(const Document& job, const Document& events, const Screen& screen) {
   std::string out = HeadLine(job, screen);
   if (const std::string why = WhyOrResult(job); !why.empty()) out += "  " + why + "\n";
-  if (const std::string remedy = Remedy(job); job.Get("state").Str() == "failed" && !remedy.empty()) {
+  if (const std::string remedy = Remedy(job);
+      job.Get("state").Str() == "failed" && !remedy.empty()) {
     out += "  → " + remedy + "\n";
   }
   std::vector<Row> rows;
@@ -265,10 +272,11 @@ std::string TrainJobDescription(const Document& job, const Document& events,
   add("priority", field("priority_class"));
   add("used", UsageText(job.Get("usage")));
   if (const auto time = RunTime(job, screen.now)) {
-    add("ran", FormatDuration(*time) +
-                   (job.Get("retries").Int() > 0
-                        ? fmt::format(" · {} retries of {}", job.Get("retries").Int(), field("max_retries"))
-                        : ""));
+    add("ran",
+        FormatDuration(*time) + (job.Get("retries").Int() > 0
+                                     ? fmt::format(" · {} retries of {}", job.Get("retries").Int(),
+                                                   field("max_retries"))
+                                     : ""));
   }
   add("node wanted", field("node_selector"));
   add("environment", MapText(job.Get("env")));

@@ -31,8 +31,8 @@ std::string Remedy(const codec::Document& job);
 // "ranker  enqueued   4 GPUs asked, 2 free"; without its newline.
 std::string StateLine(const codec::Document& job, Colours colours);
 
-bool IsEnded(std::string_view state);       // completed, modelserved, failed, error
-bool IsSuccess(std::string_view state);     // completed, modelserved
+bool IsEnded(std::string_view state);    // completed, modelserved, failed, error
+bool IsSuccess(std::string_view state);  // completed, modelserved
 // When the state was entered: state_since, else update_time, else create_time.
 std::string SinceOf(const codec::Document& job);
 

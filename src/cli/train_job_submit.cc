@@ -15,7 +15,8 @@ namespace {
 
 using codec::Document;
 
-// What is missing is found here, before anything is packed or sent; values are the server's to judge.
+// What is missing is found here, before anything is packed or sent; values are the server's to
+// judge.
 Status CheckComplete(const Document& request) {
   const auto has = [&](const char* name) { return !request.Get(name).Text().empty(); };
   std::string missing;
@@ -26,9 +27,10 @@ Status CheckComplete(const Document& request) {
     if (!has("trainer_uri")) missing += (missing.empty() ? "" : ", ") + std::string("-u PACKAGE");
   }
   if (missing.empty()) return Ok{};
-  return Error(Code::kInvalidArgument, "missing: " + missing +
-                                           "\nfor instance: cloudml jobs submit -n ranker -m trainer.task -u ./ranker -f"
-                                           "\nall options: cloudml jobs submit --help");
+  return Error(Code::kInvalidArgument,
+               "missing: " + missing +
+                   "\nfor instance: cloudml jobs submit -n ranker -m trainer.task -u ./ranker -f"
+                   "\nall options: cloudml jobs submit --help");
 }
 
 Result<Document> BuildRequest(Context& context, const Typed& typed) {
@@ -37,7 +39,8 @@ Result<Document> BuildRequest(Context& context, const Typed& typed) {
     std::vector<std::string> unknown;
     CML_ASSIGN_OR_RETURN(request, ReadJobFile(*file, unknown));
     for (const std::string& name : unknown) {
-      context.Err("warning: " + *file + ": " + OneLine(name) + " is no field of a train job; left out\n");
+      context.Err("warning: " + *file + ": " + OneLine(name) +
+                  " is no field of a train job; left out\n");
     }
   }
   CML_RETURN_IF_ERROR(ApplyFlags(typed, request));
@@ -57,7 +60,9 @@ Outcome ShowDryRun(Context& context, const Typed& typed, const Document& job) {
     return ExitCode::kOk;
   }
   context.Err("would be accepted; nothing was submitted\n");
-  context.Out(TrainJobDescription(job, Document(), {context.OutColours(), context.OutTimes(), context.OutWidth(), context.Now()}));
+  context.Out(TrainJobDescription(
+      job, Document(),
+      {context.OutColours(), context.OutTimes(), context.OutWidth(), context.Now()}));
   return ExitCode::kOk;
 }
 
@@ -73,12 +78,14 @@ Outcome SubmitJob(Context& context, const Typed& typed) {
   CML_ASSIGN_OR_RETURN(Rest* const rest, context.rest());
   const bool dry = typed.Has("dry_run");
   if (const std::string uris = request.Get("trainer_uri").Text(); !uris.empty()) {
-    const PackageOptions options{dry ? Uploads::kNo : Uploads::kYes,
-                                 request.Has("fds_endpoint") ? Objects::kElsewhere : Objects::kOurs};
+    const PackageOptions options{dry ? Uploads::kNo : Uploads::kYes, request.Has("fds_endpoint")
+                                                                         ? Objects::kElsewhere
+                                                                         : Objects::kOurs};
     CML_ASSIGN_OR_RETURN(const std::string resolved, ResolvePackages(context, uris, options));
     request.Set("trainer_uri", resolved);
   }
-  CML_ASSIGN_OR_RETURN(const ApiReply reply, rest->Post("/train", request.Dump(), dry ? "dry_run=true" : ""));
+  CML_ASSIGN_OR_RETURN(const ApiReply reply,
+                       rest->Post("/train", request.Dump(), dry ? "dry_run=true" : ""));
   const Document& job = reply.body;
   if (dry) return ShowDryRun(context, typed, job);
   const std::string name = job.Get("job_name").Str(request.Get("job_name").Text());
@@ -95,7 +102,8 @@ Outcome SubmitJob(Context& context, const Typed& typed) {
   if (format == Format::kTable || format == Format::kWide) {
     context.Out(StateLine(job, context.OutColours()) + "\n");
     if (context.terminal().ErrIsTerminal()) {
-      context.Err("follow it: cloudml jobs logs -f " + name + "   how it stands: cloudml jobs describe " + name + "\n");
+      context.Err("follow it: cloudml jobs logs -f " + name +
+                  "   how it stands: cloudml jobs describe " + name + "\n");
     }
   }
   return ExitCode::kOk;
@@ -105,12 +113,28 @@ std::vector<Option> SubmitOptions() {
   std::vector<Option> options;
   for (const TrainField& field : TrainFields()) options.push_back(field.option);
   const std::vector<Option> more = {
-      {{"-f"}, Takes::kMaybeFile, "FILE", "with a name: the job file FILE (--file); without one: follow the log until the end (--follow)"},
-      {{"--file", "--filename"}, Takes::kValue, "FILE", "YAML or JSON file with the fields of the job; options win over it"},
-      {{"--follow"}, Takes::kNothing, "", "follow the log until the end; exit code 6 when the job fails"},
-      {{"-W", "--watch"}, Takes::kNothing, "", "wait for the end and show changes of state; exit code 6 when the job fails"},
+      {{"-f"},
+       Takes::kMaybeFile,
+       "FILE",
+       "with a name: the job file FILE (--file); without one: follow the log until the end "
+       "(--follow)"},
+      {{"--file", "--filename"},
+       Takes::kValue,
+       "FILE",
+       "YAML or JSON file with the fields of the job; options win over it"},
+      {{"--follow"},
+       Takes::kNothing,
+       "",
+       "follow the log until the end; exit code 6 when the job fails"},
+      {{"-W", "--watch"},
+       Takes::kNothing,
+       "",
+       "wait for the end and show changes of state; exit code 6 when the job fails"},
       {{"-argo", "--argo_mode"}, Takes::kNothing, "", "wait for the end, then print the log"},
-      {{"--dry-run"}, Takes::kNothing, "", "let the server check it; nothing is uploaded or submitted"},
+      {{"--dry-run"},
+       Takes::kNothing,
+       "",
+       "let the server check it; nothing is uploaded or submitted"},
       OutputOption(),
   };
   options.insert(options.end(), more.begin(), more.end());
@@ -121,15 +145,21 @@ std::vector<Option> SubmitOptions() {
 
 std::vector<Command> SubmitCommands() {
   return {
-      {"jobs submit", {}, "train a model",
-       "A package on this machine is packed and uploaded to the default bucket first. Whatever is not\n"
+      {"jobs submit",
+       {},
+       "train a model",
+       "A package on this machine is packed and uploaded to the default bucket first. Whatever is "
+       "not\n"
        "given gets a default, which `cloudml jobs describe` shows as such.\n\n"
        "  cloudml jobs submit -n ranker -m trainer.task -u ./ranker -g 1 -M 8G -f\n"
-       "  cloudml jobs submit -n ranker -m trainer.task -u fds://default/ranker-1.0.tar.gz -a \"--epochs 20\"\n"
+       "  cloudml jobs submit -n ranker -m trainer.task -u fds://default/ranker-1.0.tar.gz -a "
+       "\"--epochs 20\"\n"
        "  cloudml jobs submit -f job.yaml -W\n\n"
-       "-f follows the log; before a name that does not begin with '-' it is the job file. Ctrl-C ends\n"
+       "-f follows the log; before a name that does not begin with '-' it is the job file. Ctrl-C "
+       "ends\n"
        "the following, not the job.",
-       SubmitOptions(), SubmitJob},
+       SubmitOptions(),
+       SubmitJob},
   };
 }
 

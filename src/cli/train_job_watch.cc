@@ -32,8 +32,8 @@ class Patience {
     if (error.code() != Code::kUnavailable && error.code() != Code::kDeadlineExceeded) return error;
     if (!since_) {
       since_ = context_.Now();
-      context_.Err("connection to the server lost; trying again for " +
-                   FormatDuration(kPatience) + " (the job is not affected)\n");
+      context_.Err("connection to the server lost; trying again for " + FormatDuration(kPatience) +
+                   " (the job is not affected)\n");
     }
     if (context_.Now() - *since_ > kPatience) return error;
     context_.terminal().Pause(wait_);
@@ -61,16 +61,19 @@ class StateLines {
 
   void Show(const Document& job, std::string_view note) {
     std::string line = StateLine(job, context_.ErrColours());
-    if (!note.empty()) line += std::string(line.find("  ") == std::string::npos ? "  " : " ") + std::string(note);
+    if (!note.empty()) {
+      constexpr std::size_t kBeforeNote = 2 + 9;  // blanks and state
+      const std::size_t name = DisplayWidth(OneLine(job.Get("job_name").Text()));
+      line = PadRight(line, name + kBeforeNote) + "  " + std::string(note);
+    }
     if (line == last_) return;
     const std::string state = job.Get("state").Text();
     const bool same_state = state == state_;
     const bool terminal = context_.terminal().ErrIsTerminal();
     if (same_state && !terminal && context_.Now() - shown_ < kBetweenLines) return;
     if (terminal) {
-      const std::string clipped = DisplayWidth(line) > context_.terminal().Width()
-                                      ? StateLineClipped(job)
-                                      : line;
+      const std::string clipped =
+          DisplayWidth(line) > context_.terminal().Width() ? StateLineClipped(job) : line;
       context_.Err((same_state && on_top_ ? "\033[1A\033[K" : "") + BreakLine() + clipped + "\n");
     } else {
       context_.Err(BreakLine() + line + "\n");
@@ -114,8 +117,7 @@ std::optional<std::uint64_t> OffsetOf(const net::Headers& headers) {
 
 }  // namespace
 
-LogReader::LogReader(Rest& rest, std::string job)
-    : rest_(rest), path_(JobPath(job) + "/logs") {}
+LogReader::LogReader(Rest& rest, std::string job) : rest_(rest), path_(JobPath(job) + "/logs") {}
 
 Result<std::string> LogReader::Begin(std::optional<std::uint64_t> lines) {
   if (lines) {
@@ -174,7 +176,8 @@ Result<LogReader::End> LogReader::Read(const std::function<void(std::string_view
 
 Result<Document> WatchJob(Context& context, const std::string& job, ShowLog log) {
   CML_ASSIGN_OR_RETURN(Rest* const rest, context.rest());
-  const InterruptNotice notice(job + " goes on without us; take it up again: cloudml jobs logs -f " + job);
+  const InterruptNotice notice(
+      job + " goes on without us; take it up again: cloudml jobs logs -f " + job);
   LogReader reader(*rest, job);
   StateLines lines(context);
   Patience patience(context);
@@ -246,7 +249,8 @@ ExitCode ReportEnd(Context& context, const Document& job, ShowLog log) {
   if (const std::string remedy = Remedy(job); !remedy.empty()) text += indent + remedy + "\n";
   const auto rest = context.rest();
   if (log == ShowLog::kNo && rest.ok()) {
-    const auto reply = rest.value()->Get(JobPath(name) + "/logs", fmt::format("lines={}", kLastLines));
+    const auto reply =
+        rest.value()->Get(JobPath(name) + "/logs", fmt::format("lines={}", kLastLines));
     const std::string tail = reply.ok() ? reply.value().body.Get("logs").Str() : "";
     if (!tail.empty()) {
       text += indent + "last lines of the log:\n";

@@ -47,7 +47,8 @@ std::string FilterQuery(const std::vector<std::string>& states, const std::vecto
   for (const Label& l : labels) {
     if (l.value) pairs += (pairs.empty() ? "" : ",") + l.name + "=" + *l.value;
   }
-  if (!pairs.empty()) query += (query.empty() ? "" : "&") + std::string("label=") + net::PercentEncode(pairs);
+  if (!pairs.empty())
+    query += (query.empty() ? "" : "&") + std::string("label=") + net::PercentEncode(pairs);
   return query;
 }
 
@@ -60,7 +61,8 @@ Result<std::vector<Document>> AllJobs(Rest& rest, const std::string& filter) {
     for (const Document& job : reply.body.Get("data").Items()) jobs.push_back(job);
     const std::string next = reply.body.Get("next_page").Str();
     if (next.empty()) return jobs;
-    std::string next_query = filter + (filter.empty() ? "" : "&") + "page=" + net::PercentEncode(next);
+    std::string next_query =
+        filter + (filter.empty() ? "" : "&") + "page=" + net::PercentEncode(next);
     if (next_query == query) return jobs;  // a server that does not move on
     query = std::move(next_query);
   }
@@ -79,7 +81,8 @@ Outcome ListJobs(Context& context, const Typed& typed) {
                                                    : std::optional(given.substr(equals + 1))});
   }
   CML_ASSIGN_OR_RETURN(Rest* const rest, context.rest());
-  CML_ASSIGN_OR_RETURN(const std::vector<Document> all, AllJobs(*rest, FilterQuery(states, labels)));
+  CML_ASSIGN_OR_RETURN(const std::vector<Document> all,
+                       AllJobs(*rest, FilterQuery(states, labels)));
   std::vector<Document> jobs;
   std::ranges::copy_if(all, std::back_inserter(jobs),
                        [&](const Document& job) { return Matches(job, states, labels); });
@@ -94,12 +97,14 @@ Outcome ListJobs(Context& context, const Typed& typed) {
       for (const Document& job : jobs) context.Out(OneLine(job.Get("job_name").Text()) + "\n");
       return ExitCode::kOk;
     case Format::kTable:
-    case Format::kWide: break;
+    case Format::kWide:
+      break;
   }
   if (jobs.empty()) {
-    context.Err(all.empty() && states.empty() && labels.empty() ? "no train jobs yet; submit one: "
-                              "cloudml jobs submit -n NAME -m trainer.task -u ./FOLDER -f\n"
-                            : "no train job is like that; all of them: cloudml jobs list\n");
+    context.Err(all.empty() && states.empty() && labels.empty()
+                    ? "no train jobs yet; submit one: "
+                      "cloudml jobs submit -n NAME -m trainer.task -u ./FOLDER -f\n"
+                    : "no train job is like that; all of them: cloudml jobs list\n");
     return ExitCode::kOk;
   }
   const Columns columns = OutputFormat(typed) == Format::kWide ? Columns::kWide : Columns::kUsual;
@@ -143,7 +148,8 @@ Outcome JobLogs(Context& context, const Typed& typed) {
   if (const auto text = typed.Find("lines")) {
     lines = ParseUnsigned(*text);
     if (!lines) {
-      return Error(Code::kInvalidArgument, "-n " + Quote(*text) + ": a number of lines, for instance -n 20");
+      return Error(Code::kInvalidArgument,
+                   "-n " + Quote(*text) + ": a number of lines, for instance -n 20");
     }
   }
   const std::string& job = typed.word();
@@ -152,15 +158,17 @@ Outcome JobLogs(Context& context, const Typed& typed) {
     return ExitCode::kOk;
   }
   CML_ASSIGN_OR_RETURN(Rest* const rest, context.rest());
-  CML_ASSIGN_OR_RETURN(const ApiReply reply,
-                       rest->Get(JobPath(job, "/logs"), lines ? fmt::format("lines={}", *lines) : ""));
+  CML_ASSIGN_OR_RETURN(
+      const ApiReply reply,
+      rest->Get(JobPath(job, "/logs"), lines ? fmt::format("lines={}", *lines) : ""));
   const std::string text = reply.body.Get("logs").Str();
   context.Out(text);
   if (!text.empty() && text.back() != '\n') context.Out("\n");
   if (!text.empty() || !context.terminal().ErrIsTerminal()) return ExitCode::kOk;
   const auto object = rest->Get(JobPath(job));
   if (object.ok()) {
-    context.Err("nothing in the log yet: " + StateLine(object.value().body, context.ErrColours()) + "\n");
+    context.Err("nothing in the log yet: " + StateLine(object.value().body, context.ErrColours()) +
+                "\n");
   }
   return ExitCode::kOk;
 }
@@ -203,7 +211,8 @@ Outcome JobMetrics(Context& context, const Typed& typed) {
   if (m.Has("cpu_seconds")) {
     text += "cpu time          " +
             FormatDuration(std::chrono::milliseconds(
-                static_cast<std::int64_t>(m.Get("cpu_seconds").Num() * 1000))) + "\n";
+                static_cast<std::int64_t>(m.Get("cpu_seconds").Num() * 1000))) +
+            "\n";
   }
   context.Out(text);
   return ExitCode::kOk;
@@ -240,7 +249,8 @@ Outcome DeleteJobs(Context& context, const Typed& typed) {
   return context.ForEach(typed.words(), [&](const std::string& name) -> Outcome {
     const auto reply = rest->Delete(JobPath(name), query);
     if (!reply.ok()) {
-      if (reply.error().code() == Code::kNotFound && typed.Has("ignore_missing")) return ExitCode::kOk;
+      if (reply.error().code() == Code::kNotFound && typed.Has("ignore_missing"))
+        return ExitCode::kOk;
       return reply.error();
     }
     if (OutputFormat(typed) == Format::kJson) {
@@ -262,7 +272,9 @@ Outcome WaitForJobs(Context& context, const Typed& typed) {
 
 Option FollowOption(const char* help) { return {{"-f", "--follow"}, Takes::kNothing, "", help}; }
 Option WatchOption() {
-  return {{"-W", "--watch"}, Takes::kNothing, "",
+  return {{"-W", "--watch"},
+          Takes::kNothing,
+          "",
           "wait for the end, showing changes of state; exit code 6 when the job fails"};
 }
 
@@ -272,7 +284,9 @@ std::vector<Command> TrainJobCommands() {
   const Arguments one{"NAME", 1, 1, "job"};
   const Arguments several{"NAME…", 1, kAnyNumber, "job"};
   return {
-      {"jobs list", {}, "train jobs: state, since when, and why",
+      {"jobs list",
+       {},
+       "train jobs: state, since when, and why",
        "The last column says why a job waits, how it failed or what it reported.\n\n"
        "  cloudml jobs list --state running,enqueued\n"
        "  cloudml jobs list --label team=vision -o json",
@@ -280,27 +294,61 @@ std::vector<Command> TrainJobCommands() {
         {{"--state"}, Takes::kValues, "STATE", "only jobs in this state (several: with commas)"},
         {{"--label"}, Takes::kValues, "NAME[=VALUE]", "only jobs with this label"}},
        ListJobs},
-      {"jobs describe", several, "all about a train job, and what happened to it",
+      {"jobs describe",
+       several,
+       "all about a train job, and what happened to it",
        "Values that the server filled in are marked \"(default)\".",
-       {OutputOption()}, DescribeJobs},
-      {"jobs logs", one, "what a train job printed",
+       {OutputOption()},
+       DescribeJobs},
+      {"jobs logs",
+       one,
+       "what a train job printed",
        "With -f the log is followed until the job has ended; a restart of the server in between\n"
        "neither loses nor repeats a line. Ctrl-C ends the following, not the job.",
        {FollowOption("go on until the job has ended"),
-        {{"-n", "--lines"}, Takes::kValue, "LINES", "only the last LINES lines (and what follows)"}},
+        {{"-n", "--lines"},
+         Takes::kValue,
+         "LINES",
+         "only the last LINES lines (and what follows)"}},
        JobLogs},
-      {"jobs events", several, "what happened to a train job, and why", "", {OutputOption()},
+      {"jobs events",
+       several,
+       "what happened to a train job, and why",
+       "",
+       {OutputOption()},
        JobEvents},
-      {"jobs metrics", one, "CPU, memory and network of a running train job", "",
-       {OutputOption()}, JobMetrics},
-      {"jobs hp", one, "results of a train job's hyperparameters, as JSON", "", {},
+      {"jobs metrics",
+       one,
+       "CPU, memory and network of a running train job",
+       "",
+       {OutputOption()},
+       JobMetrics},
+      {"jobs hp",
+       one,
+       "results of a train job's hyperparameters, as JSON",
+       "",
+       {},
        JobHyperparameters},
-      {"jobs start", several, "start a saved or ended train job (again)", "",
-       {OutputOption(), FollowOption("follow the log until the end"), WatchOption()}, StartJobs},
-      {"jobs wait", several, "wait until train jobs have ended",
-       "Exit code 0 when all of them completed, 6 when one failed.", {}, WaitForJobs},
-      {"jobs delete", several, "end train jobs and remove them with their logs", "",
-       {{{"-n", "--is_cluster_name"}, Takes::kNothing, "", "NAME is the name of a cluster: all its jobs"},
+      {"jobs start",
+       several,
+       "start a saved or ended train job (again)",
+       "",
+       {OutputOption(), FollowOption("follow the log until the end"), WatchOption()},
+       StartJobs},
+      {"jobs wait",
+       several,
+       "wait until train jobs have ended",
+       "Exit code 0 when all of them completed, 6 when one failed.",
+       {},
+       WaitForJobs},
+      {"jobs delete",
+       several,
+       "end train jobs and remove them with their logs",
+       "",
+       {{{"-n", "--is_cluster_name"},
+         Takes::kNothing,
+         "",
+         "NAME is the name of a cluster: all its jobs"},
         {{"--ignore-missing"}, Takes::kNothing, "", "a job that is not there is no error"},
         OutputOption()},
        DeleteJobs},

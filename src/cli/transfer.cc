@@ -74,7 +74,8 @@ Result<fs::path> NoteFor(Context& context, const fs::path& from, const ObjectUri
       fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}", settings->fds_endpoint(), settings->access_key(),
                   to.str(), fs::absolute(from, error).string(), SizeOf(from), written, part_size);
   const Terminal& terminal = context.terminal();
-  const fs::path cache = terminal.Env("XDG_CACHE_HOME").value_or(terminal.Env("HOME").value_or("/tmp") + "/.cache");
+  const fs::path cache =
+      terminal.Env("XDG_CACHE_HOME").value_or(terminal.Env("HOME").value_or("/tmp") + "/.cache");
   return cache / "cloudml/uploads" /
          (crypto::ToHex(crypto::Digest(crypto::Hash::kSha256, what)).substr(0, 32) + ".json");
 }
@@ -106,7 +107,8 @@ Status SendParts(Context& context, S3& store, const fs::path& from, const S3::Up
                  std::vector<S3::UploadedPart>& done, std::uint64_t part_size) {
   const std::uint64_t size = SizeOf(from);
   const std::vector<int> missing = MissingParts(size, part_size, done);
-  std::erase_if(done, [&](const S3::UploadedPart& p) { return std::ranges::count(missing, p.number) > 0; });
+  std::erase_if(
+      done, [&](const S3::UploadedPart& p) { return std::ranges::count(missing, p.number) > 0; });
   std::uint64_t sent = 0;
   for (const S3::UploadedPart& p : done) sent += p.size;
   Progress progress(context, "uploading " + from.filename().string(), size);
@@ -154,7 +156,8 @@ Status UploadInParts(Context& context, S3& store, const fs::path& from, const Ob
 
 Status Receive(Context& context, S3& store, const S3::Range& range, const fs::path& part,
                Progress& progress, bool& whole) {
-  CML_ASSIGN_OR_RETURN(const Fd fd, OpenFile(part, O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND, 0644));
+  CML_ASSIGN_OR_RETURN(const Fd fd,
+                       OpenFile(part, O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND, 0644));
   std::uint64_t have = range.from;
   Status written = Ok{};
   const auto got = store.Get(range, [&](std::string_view bytes) {
@@ -165,7 +168,8 @@ Status Receive(Context& context, S3& store, const S3::Range& range, const fs::pa
   });
   CML_RETURN_IF_ERROR(written);
   if (!got.ok()) {
-    if (::ftruncate(fd.get(), static_cast<off_t>(range.from)) != 0) return ErrnoError(errno, "cut", part);
+    if (::ftruncate(fd.get(), static_cast<off_t>(range.from)) != 0)
+      return ErrnoError(errno, "cut", part);
     return got.error();
   }
   whole = got.value() == S3::GetEnd::kWhole;
@@ -193,7 +197,8 @@ void Progress::At(std::uint64_t done) {
   if (rate >= 1) {
     line += "  " + FormatBytes(static_cast<std::uint64_t>(rate)) + "/s";
     if (total_ > done) {
-      const auto left = std::chrono::seconds(static_cast<std::int64_t>(static_cast<double>(total_ - done) / rate) + 1);
+      const auto left = std::chrono::seconds(
+          static_cast<std::int64_t>(static_cast<double>(total_ - done) / rate) + 1);
       line += "  " + FormatDuration(left) + " left";
     }
   }
@@ -244,7 +249,8 @@ Status Upload(Context& context, S3& store, const fs::path& from, const ObjectUri
 Status Download(Context& context, S3& store, const ObjectUri& from, const fs::path& to) {
   CML_ASSIGN_OR_RETURN(const ObjectEntry object, store.Head(from.bucket, from.key));
   if (to.has_parent_path()) CML_RETURN_IF_ERROR(MakeFolders(to.parent_path(), 0755));
-  const fs::path part = to.parent_path() / ("." + to.filename().string() + "." + Shortened(object.etag) + ".part");
+  const fs::path part =
+      to.parent_path() / ("." + to.filename().string() + "." + Shortened(object.etag) + ".part");
   if (SizeOf(part) > object.size) CML_RETURN_IF_ERROR(RemoveTree(part));
   Progress progress(context, "downloading " + to.filename().string(), object.size);
   progress.StartedAt(SizeOf(part));
@@ -252,22 +258,27 @@ Status Download(Context& context, S3& store, const ObjectUri& from, const fs::pa
   for (int failures = 0; !whole;) {
     const std::uint64_t have = SizeOf(part);
     if (have == object.size && have > 0) break;
-    const Status got = Receive(context, store, {from.bucket, from.key, have, object.etag}, part, progress, whole);
+    const Status got =
+        Receive(context, store, {from.bucket, from.key, have, object.etag}, part, progress, whole);
     if (got.ok() && whole) break;
     if (SizeOf(part) > have) failures = 0;  // it goes on, if slowly
-    const Error error = got.ok() ? Error(Code::kUnavailable, from.str() + ": the connection breaks again and again\n"
-                                                             "go on later with the same command")
-                                 : got.error();
+    const Error error =
+        got.ok() ? Error(Code::kUnavailable, from.str() +
+                                                 ": the connection breaks again and again\n"
+                                                 "go on later with the same command")
+                 : got.error();
     CML_RETURN_IF_ERROR(PauseAfter(context, ++failures, error));
   }
   if (SizeOf(part) != object.size) {
-    return Error(Code::kDataLoss, fmt::format("{}: {} bytes arrived of {}", from.str(), SizeOf(part), object.size));
+    return Error(Code::kDataLoss,
+                 fmt::format("{}: {} bytes arrived of {}", from.str(), SizeOf(part), object.size));
   }
   if (IsMd5(object.etag)) {
     CML_ASSIGN_OR_RETURN(const std::string md5, Md5OfFile(part));
     if (md5 != object.etag) {
       CML_RETURN_IF_ERROR(RemoveTree(part));
-      return Error(Code::kDataLoss, from.str() + ": what arrived has another checksum; copy it again");
+      return Error(Code::kDataLoss,
+                   from.str() + ": what arrived has another checksum; copy it again");
     }
   }
   std::error_code error;

@@ -2,8 +2,8 @@
 // were interrupted.
 //
 // Downloads go to ".NAME.ETAG.part" beside the target, which appears when it is complete; the next
-// try goes on at its end. Uploads of two parts and more are made part by part; which upload it was is
-// remembered below ~/.cache/cloudml/uploads, and the next try sends the parts that are missing.
+// try goes on at its end. Uploads of two parts and more are made part by part; which upload it was
+// is remembered below ~/.cache/cloudml/uploads, and the next try sends the parts that are missing.
 // A connection that breaks is tried again by itself. Codes as for cli/s3.h and base/file.h;
 // kDataLoss when what arrived has another checksum.
 #pragma once

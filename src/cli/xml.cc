@@ -97,7 +97,8 @@ class Parser {
     const bool empty = tag.ends_with('/');
     const std::string_view full = tag.substr(0, tag.find_first_of(" \t\r\n/"));
     XmlElement element;
-    element.name = std::string(full.substr(full.find(':') == std::string_view::npos ? 0 : full.find(':') + 1));
+    element.name =
+        std::string(full.substr(full.find(':') == std::string_view::npos ? 0 : full.find(':') + 1));
     if (element.name.empty()) return Bad("an element without a name");
     if (!empty) CML_RETURN_IF_ERROR(Content(full, depth, element));
     return element;
@@ -116,7 +117,8 @@ class Parser {
         rest_.remove_prefix(end + 1);
       } else if (rest_.starts_with("</")) {
         const std::string_view name = Trim(rest_.substr(2, rest_.find('>') - 2));
-        if (name != full_name) return Bad("</" + std::string(name.substr(0, 40)) + "> closes nothing");
+        if (name != full_name)
+          return Bad("</" + std::string(name.substr(0, 40)) + "> closes nothing");
         return SkipPast(">");
       } else if (rest_.starts_with("<!--") || rest_.starts_with("<?")) {
         CML_RETURN_IF_ERROR(SkipPast(rest_.starts_with("<?") ? "?>" : "-->"));
@@ -158,11 +160,20 @@ std::string EscapeXml(std::string_view text) {
   std::string out;
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out += c;
     }
   }
   return out;

@@ -2,7 +2,6 @@
 
 #include <yaml-cpp/yaml.h>
 
-#include <charconv>
 #include <string>
 
 #include "base/strings.h"
@@ -57,11 +56,6 @@ class Converter {
     // "007" is a name, not a number.
     const bool padded = text.size() > 1 && text[0] == '0' && text[1] != '.';
     if (const auto n = ParseInt(text); n && !padded) return Document::Integer(*n);
-    if (text.find_first_not_of("+-.0123456789eE") == std::string::npos && !padded) {
-      double d = 0;
-      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), d);
-      if (error == std::errc() && end == text.data() + text.size()) return Document::Real(d);
-    }
     return Document::String(text);
   }
 

@@ -9,7 +9,8 @@
 
 namespace cml::cli {
 
-// Plain scalars get the type they look like (null, true, 12, 1.5); quoted ones stay text.
+// Plain scalars become null, true, false or whole numbers where they look so. All else stays text:
+// quoted ones, and "2.10", which is a version as often as a number.
 Result<codec::Document> ParseYaml(std::string_view text);
 
 }  // namespace cml::cli

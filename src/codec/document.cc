@@ -1,6 +1,8 @@
 #include "codec/document.h"
 
+#include <array>
 #include <boost/json.hpp>
+#include <charconv>
 #include <cmath>
 
 #include "base/strings.h"
@@ -17,7 +19,9 @@ namespace {
 
 const json::value& AsValue(const void* p) { return *static_cast<const json::value*>(p); }
 
-void PrintString(std::string_view s, std::string& out) { out += json::serialize(json::string_view(s.data(), s.size())); }
+void PrintString(std::string_view s, std::string& out) {
+  out += json::serialize(json::string_view(s.data(), s.size()));
+}
 
 void PrintNumber(double d, std::string& out) {
   // JSON has no infinities; a whole number reads better without an exponent.
@@ -26,7 +30,9 @@ void PrintNumber(double d, std::string& out) {
   } else if (d == std::floor(d) && std::fabs(d) < 1e15) {
     out += std::to_string(static_cast<std::int64_t>(d)) + ".0";
   } else {
-    out += json::serialize(json::value(d));
+    std::array<char, 32> text{};  // the shortest that reads back as the same number
+    const auto end = std::to_chars(text.data(), text.data() + text.size(), d).ptr;
+    out.append(text.data(), end);
   }
 }
 
@@ -108,8 +114,7 @@ Result<Document> Document::Parse(std::string_view text, DocumentLimits limits) {
                  "JSON: nested more than " + std::to_string(limits.most_depth) + " levels deep");
   }
   if (error) {
-    return Error(Code::kInvalidArgument,
-                 "JSON: " + error.message() + " at " + Where(text, used));
+    return Error(Code::kInvalidArgument, "JSON: " + error.message() + " at " + Where(text, used));
   }
   return Document(std::make_shared<const Node>(Node{parser.release()}), nullptr);
 }
@@ -127,18 +132,26 @@ Document Document::Boolean(bool value) {
   return {std::make_shared<const Node>(Node{json::value(value)}), nullptr};
 }
 Document Document::Array() { return {std::make_shared<const Node>(Node{json::array()}), nullptr}; }
-Document Document::Object() { return {std::make_shared<const Node>(Node{json::object()}), nullptr}; }
+Document Document::Object() {
+  return {std::make_shared<const Node>(Node{json::object()}), nullptr};
+}
 
 Document::Kind Document::kind() const {
   switch (AsValue(at_).kind()) {
-    case json::kind::null: return Kind::kNull;
-    case json::kind::bool_: return Kind::kBool;
+    case json::kind::null:
+      return Kind::kNull;
+    case json::kind::bool_:
+      return Kind::kBool;
     case json::kind::int64:
     case json::kind::uint64:
-    case json::kind::double_: return Kind::kNumber;
-    case json::kind::string: return Kind::kString;
-    case json::kind::array: return Kind::kArray;
-    case json::kind::object: return Kind::kObject;
+    case json::kind::double_:
+      return Kind::kNumber;
+    case json::kind::string:
+      return Kind::kString;
+    case json::kind::array:
+      return Kind::kArray;
+    case json::kind::object:
+      return Kind::kObject;
   }
   return Kind::kNull;
 }

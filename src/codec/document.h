@@ -48,8 +48,8 @@ class Document {
   bool IsString() const { return kind() == Kind::kString; }
 
   // ---- objects
-  Document Get(std::string_view name) const;  // null when there is none
-  bool Has(std::string_view name) const;      // also when its value is null
+  Document Get(std::string_view name) const;                     // null when there is none
+  bool Has(std::string_view name) const;                         // also when its value is null
   std::vector<std::pair<std::string, Document>> Fields() const;  // in the order of the text
 
   // ---- arrays

@@ -6,8 +6,7 @@ namespace cml::codec {
 namespace {
 
 TEST(DocumentTest, ReadsByNameAndNeverFails) {
-  const Document d =
-      Document::Parse(R"({"a":{"b":[1,"x",null,true,2.5]},"n":"7"})").value();
+  const Document d = Document::Parse(R"({"a":{"b":[1,"x",null,true,2.5]},"n":"7"})").value();
   EXPECT_EQ(d.Get("a").Get("b").size(), 5u);
   EXPECT_EQ(d.Get("a").Get("b").At(0).Int(), 1);
   EXPECT_EQ(d.Get("a").Get("b").At(1).Str(), "x");
@@ -67,6 +66,8 @@ TEST(DocumentTest, PrettyPrintsAndParsesBack) {
             "{\n  \"name\": \"x\\n\\\"y\\\"\",\n  \"list\": [\n    1\n  ],\n  \"empty\": {},\n"
             "  \"real\": 8.0\n}");
   EXPECT_EQ(Document::Parse(d.Pretty()).value().Dump(), d.Dump());
+  EXPECT_EQ(Document::Real(1.5).Dump(), "1.5");
+  EXPECT_EQ(Document::Parse(Document::Real(1e300).Dump()).value().Num(), 1e300);
 }
 
 }  // namespace
