@@ -17,7 +17,7 @@ constexpr std::uint64_t kMostLinger = 64ULL << 20;
 constexpr std::chrono::milliseconds kLingerTime{5'000};
 constexpr std::chrono::milliseconds kLingerSilence{1'500};
 constexpr std::size_t kCopied = 32 * 1024;  // bodies up to here go out in one write with the head
-constexpr std::size_t kMostKept = 64 * 1024;  // of the output buffer, between requests
+constexpr std::size_t kMostKept = 8 * 1024;  // of the output buffer, between requests
 
 }  // namespace
 
@@ -245,7 +245,7 @@ Task<Connection::After> Connection::Answer() {
     co_return After::kClose;
   }
   if (!together && !co_await Write(response_.body)) co_return After::kClose;
-  if (response_.body.size() > kMostKept) response_.body = std::string();
+  response_ = Response();  // an idle connection keeps no bodies
   if (out_.capacity() > kMostKept) out_ = std::string();
   co_return AfterAnswer();
 }

@@ -46,9 +46,17 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // A way for any thread to end the waiting of a stream. Outlives the connection.
   struct Waker {
+    explicit Waker(Connection* c) : connection(c) {}
     std::mutex mutex;
-    Connection* connection = nullptr;  // null: nobody waits any more
+    Connection* connection;  // null: nobody waits any more
     bool posted = false;
+  };
+  struct Detach {
+    Waker& waker;
+    ~Detach() {
+      const std::lock_guard lock(waker.mutex);
+      waker.connection = nullptr;
+    }
   };
 
   static Task<void> Run(std::shared_ptr<Connection> self, Purpose purpose);
@@ -84,7 +92,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Task<void> UnwatchPeer();
   void WatchPeer();
   Task<bool> SendPiece(BodySource::Piece& piece, BodyFraming framing);
-  std::shared_ptr<Waker> MakeWaker();
 
   void SetDeadline(std::chrono::milliseconds from_now) {
     expired_ = false;
@@ -118,6 +125,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Route route_;
   Response response_;
   BodyDecoder body_;
+  std::uint64_t body_bytes_ = 0;                // read of this body, framing included
+  std::chrono::steady_clock::duration body_waited_{};
   std::string request_id_;
   bool is_head_ = false;  // the method, not the part
   bool keep_alive_ = true;

@@ -1,4 +1,5 @@
 // The body of a request, and the hand-over to workers.
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -13,6 +14,10 @@ namespace {
 
 constexpr std::size_t kSinkRead = 128 * 1024;
 constexpr std::size_t kBodyRead = 16 * 1024;
+// A byte now and then is no progress: beyond the first body_progress_time, a body has to come at
+// this many bytes a second on average. The time that our own sinks take does not count.
+constexpr std::uint64_t kLeastRate = 1024;
+constexpr std::uint64_t kMostCounted = 1ULL << 40;
 
 }  // namespace
 
@@ -27,13 +32,20 @@ std::string WhatWasThrown() {
 }
 
 Task<std::size_t> Connection::ReadSome(std::size_t least) {
-  SetDeadline(options_.body_progress_time);
+  using std::chrono::milliseconds;
+  const TimePoint begin = std::chrono::steady_clock::now();
+  const auto earned = options_.body_progress_time +
+                      milliseconds(std::min<std::uint64_t>(body_bytes_, kMostCounted) * 1000 / kLeastRate);
+  const auto left = std::chrono::duration_cast<milliseconds>(earned - body_waited_);
+  SetDeadline(std::clamp(left, milliseconds(1), options_.body_progress_time));
   const InputBuffer::Space room = in_.Room(least);
   ErrorCode ec;
   const std::size_t n = co_await socket_.async_read_some(asio::buffer(room.data, room.size),
                                                          asio::redirect_error(kUseTask, ec));
   ClearDeadline();
-  if (ec || cut_) co_return 0;
+  if (ec || cut_ || expired_) co_return 0;
+  body_waited_ += std::chrono::steady_clock::now() - begin;
+  body_bytes_ += n;
   in_.Commit(n);
   co_return n;
 }
@@ -44,6 +56,8 @@ Task<std::optional<Connection::After>> Connection::ReadBody() {
   std::string& body = head_.request.body;
   bool continue_due = head_.expects_continue && in_.empty() && !body_.done();
   sink_failed_ = false;
+  body_bytes_ = 0;
+  body_waited_ = {};
   while (true) {
     const BodyDecoder::Step step = body_.Decode(in_.data(), in_.size());
     total += step.produced;

@@ -19,7 +19,8 @@ constexpr std::chrono::milliseconds kLeastWait{1};  // a source that forgets to 
 }  // namespace
 
 Task<Connection::After> Connection::Stream() {
-  const std::shared_ptr<Waker> waker = MakeWaker();
+  const auto waker = std::make_shared<Waker>(this);
+  const Detach detach{*waker};  // however this ends
   const std::optional<std::uint64_t> length = response_.length;
   BodyFraming framing = BodyFraming::kLength;
   if (!length) {
@@ -72,10 +73,6 @@ Task<Connection::After> Connection::Stream() {
       co_await WaitForSource(std::max(piece.wait, kLeastWait));
       if (peer_gone_ || cut_) break;
     }
-  }
-  {
-    const std::lock_guard lock(waker->mutex);
-    waker->connection = nullptr;
   }
   piece_.reset();
   DropOnWorker(std::move(response_.source));
@@ -132,12 +129,6 @@ void Connection::CallSource(const std::shared_ptr<Waker>& first_call) noexcept {
     LogError("source failed", {{"request", request_id_}, {"what", WhatWasThrown()}});
     piece_ = Error(Code::kInternal, "internal error; request " + request_id_);
   }
-}
-
-std::shared_ptr<Connection::Waker> Connection::MakeWaker() {
-  auto waker = std::make_shared<Waker>();
-  waker->connection = this;
-  return waker;
 }
 
 Task<void> Connection::WaitForSource(std::chrono::milliseconds most) {

@@ -48,6 +48,18 @@ TEST(HttpLimitsTest, ASilentBodyIsA408) {
   EXPECT_THAT(Ask(*server, Get("/echo", "Content-Length: 5\r\n") + "abc"), StartsWith("HTTP/1.1 408"));
 }
 
+TEST(HttpLimitsTest, ABodyThatTricklesIsA408) {
+  const auto server = Start({.body_progress_time = 50ms});
+  RawClient client(server->port());
+  client.Send(Get("/echo", "Content-Length: 1000\r\n"));
+  int sent = 0;
+  do {
+    ++sent;
+  } while (client.Send("x") && !client.Readable(10ms) && sent < 1000);
+  EXPECT_LT(sent, 100);
+  EXPECT_THAT(client.ReadThrough("\r\n"), StartsWith("HTTP/1.1 408"));
+}
+
 TEST(HttpLimitsTest, ASilentConnectionIsClosedWithoutAWord) {
   const auto server = Start({.idle_time = 50ms});
   EXPECT_EQ(Ask(*server, ""), "");

@@ -21,6 +21,7 @@ using asio::ip::tcp;
 using Acceptor = asio::basic_socket_acceptor<tcp, Executor>;
 
 constexpr std::chrono::milliseconds kAcceptPause{100};  // when descriptors have run out
+constexpr std::chrono::seconds kLogPause{10};
 constexpr unsigned kMostRefusing = 32;                  // per loop, 503s under way at once
 
 class AsioHttpServer final : public HttpServer {
@@ -103,6 +104,7 @@ class AsioHttpServer final : public HttpServer {
 
  private:
   Task<void> Accept() {
+    TimePoint quiet_until{};
     for (std::size_t next = 0; acceptor_->is_open(); next = (next + 1) % loops_.size()) {
       EventLoop& loop = *loops_[next];
       Socket socket(loop.io.get_executor());
@@ -111,7 +113,9 @@ class AsioHttpServer final : public HttpServer {
       if (ec == asio::error::operation_aborted || !acceptor_->is_open()) break;
       if (ec == asio::error::connection_aborted) continue;
       if (ec) {
-        LogWarning("cannot accept a connection", {{"why", ec.message()}});
+        const TimePoint now = std::chrono::steady_clock::now();
+        if (now >= quiet_until) LogWarning("cannot accept a connection", {{"why", ec.message()}});
+        if (now >= quiet_until) quiet_until = now + kLogPause;
         pause_->expires_after(kAcceptPause);
         co_await pause_->async_wait(asio::redirect_error(kUseTask, ec));
         continue;

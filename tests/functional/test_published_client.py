@@ -121,6 +121,13 @@ def test_wrong_keys_are_refused_with_the_message_of_the_server(published, server
 
 # ---- config
 
+def test_the_file_that_the_server_writes_is_a_configuration_of_the_client(published, server):
+    published.config_file.write_bytes((server.data / "admin.json").read_bytes())
+    assert "Your org_id is" in published.ok("org_id")
+    assert published.ok("jobs", "list").startswith("JOB_NAME")
+    assert server.secret_key not in published.ok("config", "show")
+
+
 def config_answers(server, front, test="y"):
     """What a user types at `config init`, in the order of the questions."""
     return ["here", server.access_key, server.secret_key, front.endpoint, "", "", "", "ml@xiaomi.com",

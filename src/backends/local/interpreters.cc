@@ -43,7 +43,8 @@ bool IsElfProgram(const fs::path& path) {
 std::vector<fs::path> InterpreterFolders(const std::map<std::string, std::string>& environment,
                                          const fs::path& tools) {
   std::vector<fs::path> folders{"/usr/bin"};  // what everybody can read comes first
-  for (const std::string_view folder : Split(ValueOf(environment, "PATH"), ':')) {
+  const std::string path = ValueOf(environment, "PATH");
+  for (const std::string_view folder : Split(path, ':')) {
     if (folder.starts_with('/')) folders.emplace_back(folder);
   }
   if (!tools.empty()) AddVersionsBelow(tools / "python", folders);

@@ -30,13 +30,14 @@ class LocalBackendTest : public ::testing::Test {
     options_.launcher = &TestLauncher();
     options_.uid_of = [](const OrgId& org) { return org.str() == "2" ? 20'002U : 20'001U; };
   }
-  ~LocalBackendTest() override {
+  void TearDown() override {
     if (backend_ == nullptr) return;
     auto keys = backend_->List(In(std::chrono::seconds(10)));
-    if (!keys.ok()) return;
+    ASSERT_TRUE(keys.ok());
     for (const auto& key : keys.value()) {
       EXPECT_TRUE(backend_->Remove(key, In(std::chrono::seconds(10))).ok());
     }
+    backend_.reset();
   }
 
   LocalBackend& Backend() {

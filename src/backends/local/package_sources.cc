@@ -159,7 +159,8 @@ PackageSources FindPackageSources(const Variables& environment) {
       sources.mounts.push_back(path);
     }
   }
-  for (const std::string_view link : Split(ValueOf(sources.env, "UV_FIND_LINKS"), ',')) {
+  const std::string all_links = ValueOf(sources.env, "UV_FIND_LINKS");
+  for (const std::string_view link : Split(all_links, ',')) {
     if (link.starts_with('/') && !IsEverywhere(link)) sources.mounts.emplace_back(link);
   }
   return sources;

@@ -48,7 +48,8 @@ TEST(PackageSourcesTest, OwnSettingsOfUvWinOverVariablesOfPipAndThoseOverItsFile
                                      {"PIP_INDEX_URL", "https://variable/s"},
                                      {"UV_HTTP_TIMEOUT", "77"},
                                      {"HOME", temp.path()}});
-  EXPECT_EQ(s.env, (Variables{{"UV_DEFAULT_INDEX", "https://variable/s"}, {"UV_HTTP_TIMEOUT", "77"}}));
+  EXPECT_EQ(s.env.at("UV_DEFAULT_INDEX"), "https://variable/s");
+  EXPECT_EQ(s.env.at("UV_HTTP_TIMEOUT"), "77");
 }
 
 TEST(PackageSourcesTest, JobsSeeNoCredentials) {

@@ -4,7 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdint>
+#include <set>
 #include <system_error>
 
 #include "base/file.h"
@@ -38,6 +41,7 @@ bool WorldReadable(const fs::path& path) {
 void CopyShared(const fs::path& from, const fs::path& to, int depth) {
   std::error_code ec;
   if (depth > 8 || !WorldReadable(from)) return;
+  if (from.extension() == ".gz") return;  // alternatives of manual pages: hundreds
   if (depth > 0 && fs::is_symlink(from, ec)) {
     fs::copy_symlink(from, to, ec);
     return;
@@ -92,13 +96,36 @@ void AddSystem(std::vector<std::string>& args) {
   }
 }
 
+// bubblewrap makes folders that it needs on the way for root alone; these are for everybody.
+class Folders {
+ public:
+  explicit Folders(std::vector<std::string>& args) : args_(args) {}
+  void MakeWayTo(const fs::path& path) {
+    fs::path way = "/";
+    for (const auto& part : path.parent_path().relative_path()) {
+      way /= part;
+      if (made_.insert(way).second) Add(args_, {"--dir", way.string()});
+    }
+  }
+
+ private:
+  std::vector<std::string>& args_;
+  std::set<fs::path> made_ = {"/dev", "/proc", "/tmp", "/usr"};
+};
+
+bool IsBelow(const fs::path& path, const fs::path& folder) {
+  return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end();
+}
+
 void AddDevices(std::vector<std::string>& args, const SandboxSpec& spec) {
   Add(args, {"--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"});
   for (const auto& device : spec.devices) {
     Add(args, {"--dev-bind", device.string(), device.string()});
   }
-  Add(args, {"--ro-bind-try", "/sys/devices/system", "/sys/devices/system"});
+  Add(args, {"--dir", "/sys", "--dir", "/sys/devices", "--ro-bind-try", "/sys/devices/system",
+             "/sys/devices/system"});
   if (!spec.devices.empty()) {  // drivers look for their cards there
+    Add(args, {"--dir", "/sys/bus", "--dir", "/sys/module"});
     for (const char* folder : {"/sys/bus/pci", "/sys/class", "/sys/devices", "/sys/module/nvidia"}) {
       Add(args, {"--ro-bind-try", folder, folder});
     }
@@ -106,7 +133,9 @@ void AddDevices(std::vector<std::string>& args, const SandboxSpec& spec) {
 }
 
 void AddJob(std::vector<std::string>& args, const SandboxSpec& spec) {
-  const auto bind = [&args](const char* how, const fs::path& from, const std::string& to) {
+  Folders folders(args);
+  const auto bind = [&](const char* how, const fs::path& from, const std::string& to) {
+    folders.MakeWayTo(to);
     Add(args, {how, from.string(), to});
   };
   bind("--ro-bind", spec.job_etc, "/job/etc");
@@ -116,7 +145,9 @@ void AddJob(std::vector<std::string>& args, const SandboxSpec& spec) {
   bind("--bind", spec.replica / "tmp", "/tmp");
   if (!spec.checkpoint.empty()) bind("--bind", spec.checkpoint, "/job/checkpoint");
   if (!spec.buckets.empty()) bind("--bind", spec.buckets, "/fds");
-  for (const auto& path : spec.read_only) bind("--ro-bind", path, path.string());
+  for (const auto& path : spec.read_only) {
+    if (!IsBelow(path, "/usr")) bind("--ro-bind", path, path.string());  // that one is there
+  }
 }
 
 }  // namespace

@@ -70,7 +70,7 @@ struct Child {
   for (const int* door = child.doors; *door >= 0; ++door) {
     if (::write(*door, "0", 1) != 1) ::_exit(126);  // better not at all than without its limits
   }
-  for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
+  for (const int ignored : {SIGPIPE, SIGHUP}) ::signal(ignored, SIG_DFL);
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);

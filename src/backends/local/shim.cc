@@ -85,6 +85,7 @@ class Shim {
   void Watch();
   void OnSignals();
   void OnMemoryEvent();
+  void CheckMemoryKills();
   void Pump();
   void CheckTimes();
   void CheckDisk();
@@ -109,7 +110,8 @@ class Shim {
   bool gone_ = false;
 
   std::string reason_, message_;  // why we end it; empty: it ends by itself
-  std::optional<Steady::time_point> kill_at_, wall_at_, disk_at_, sample_at_;
+  std::optional<Steady::time_point> kill_at_, wall_at_, disk_at_, sample_at_, memory_at_;
+  int memory_checks_ = 0;
   Usage sampled_;
   std::uint64_t lost_bytes_ = 0;
   std::string last_output_;  // the end of it, for the message when the sandbox does not start
@@ -175,7 +177,7 @@ Status Shim::Start() {
 
 int Shim::MillisToNextCheck() const {
   std::optional<Steady::time_point> next;
-  for (const auto& at : {kill_at_, wall_at_, disk_at_, sample_at_}) {
+  for (const auto& at : {kill_at_, wall_at_, disk_at_, sample_at_, memory_at_}) {
     if (at && (!next || *at < *next)) next = at;
   }
   if (!next) return -1;
@@ -207,8 +209,19 @@ void Shim::OnSignals() {
 void Shim::OnMemoryEvent() {
   std::uint64_t count = 0;
   if (::read(memory_event_.get(), &count, sizeof count) != sizeof count) memory_event_.Close();
-  // One process was chosen by the kernel; a job without it is no whole job.
-  if (group_.Usage().oom_kills > 0) End("OutOfMemory", "", milliseconds(0));
+  memory_checks_ = 50;
+  CheckMemoryKills();
+}
+
+// The event comes when the group is out of memory, shortly before the kernel chooses a process and
+// counts it. A job without that process is no whole job.
+void Shim::CheckMemoryKills() {
+  memory_at_.reset();
+  if (group_.Usage().oom_kills > 0) {
+    End("OutOfMemory", "", milliseconds(0));
+  } else if (memory_checks_-- > 0) {
+    memory_at_ = Steady::now() + milliseconds(10);
+  }
 }
 
 // Bytes of the job go to its log as they come. A full disk must not stop the job: what cannot be
@@ -246,6 +259,7 @@ void Shim::CheckTimes() {
   }
   if (disk_at_ && now >= *disk_at_) CheckDisk();
   if (sample_at_ && now >= *sample_at_) CheckMemory();
+  if (memory_at_ && now >= *memory_at_) CheckMemoryKills();
 }
 
 void Shim::CheckDisk() {

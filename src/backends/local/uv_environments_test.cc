@@ -186,8 +186,8 @@ TEST_F(UvEnvironmentsTest, AFailureLeavesNothingAndIsTriedAgain) {
   options.retry_after = std::chrono::milliseconds(0);
   Start(options);
   environments_->Ask({"a", "1.0"}, Variant::kCpu);
-  Wait({"a", "1.0"}, "no such message");
-  EXPECT_GE(Calls(), 3 * calls);
+  while (environments_->List().at(0).state != "broken") std::this_thread::yield();
+  EXPECT_EQ(environments_->Ask({"a", "1.0"}, Variant::kCpu).phase, Phase::kPreparing);
 }
 
 TEST_F(UvEnvironmentsTest, ASmokeProgramThatFailsMakesItBroken) {

@@ -33,7 +33,7 @@ std::uint64_t BytesOf(std::string_view size) {
 
 std::string Spaced(std::string_view size) {
   const auto unit_at = size.find_first_not_of("0123456789.");
-  if (unit_at == std::string_view::npos) return std::string(size);
+  if (unit_at == std::string_view::npos || unit_at == 0) return std::string(size);
   return fmt::format("{} {}", size.substr(0, unit_at), size.substr(unit_at));
 }
 
@@ -81,7 +81,6 @@ void UvProgress::Line(std::string_view raw) {
     step_ = Step::kFetch;
   } else if (const auto done = After(line, "Downloaded ")) {
     if (const auto found = downloading_.find(*done); found != downloading_.end()) {
-      downloaded_bytes_ += found->second.bytes;
       downloading_.erase(found);
       ++downloaded_;
     }

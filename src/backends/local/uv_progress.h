@@ -16,9 +16,8 @@ class UvProgress {
   explicit UvProgress(std::size_t total) : total_(total) {}
 
   void Line(std::string_view line);
-  // "downloading tensorflow-cpu 197.6 MiB (12 of 16 there)", "installing 34 of 58 packages", …
+  // "downloading tensorflow-cpu 197.6 MiB (12 of 16 downloads done)", "compiling 60 packages", …
   std::string Sentence() const;
-  std::uint64_t downloaded_bytes() const { return downloaded_bytes_; }
 
  private:
   enum class Step { kStart, kFetch, kLink, kCompile, kDone };
@@ -33,7 +32,6 @@ class UvProgress {
   std::string building_;
   std::size_t announced_ = 0;
   std::size_t downloaded_ = 0;
-  std::uint64_t downloaded_bytes_ = 0;
   std::size_t prepared_ = 0;
 };
 

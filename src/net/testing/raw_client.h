@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
@@ -65,6 +66,11 @@ class RawClient {
     std::string head = ReadThrough("\r\n\r\n");
     const std::size_t at = head.find("Content-Length: ");
     return at == std::string::npos ? head : head + ReadExactly(std::stoul(head.substr(at + 16)));
+  }
+  // Something (or the end) came within `most`.
+  bool Readable(std::chrono::milliseconds most) {
+    pollfd p{fd_.get(), POLLIN, 0};
+    return !buffer_.empty() || ::poll(&p, 1, static_cast<int>(most.count())) == 1;
   }
   bool reset() const { return reset_; }
   bool timed_out() const { return timed_out_; }
