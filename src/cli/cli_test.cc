@@ -174,6 +174,8 @@ TEST_F(CliTest, ExitCodesAreDistinct) {
   EXPECT_THAT(io.err, HasSubstr(kTestAccessKey));
   EXPECT_EQ(Run({"jobs", "describe", "nope"}), 4);
   EXPECT_EQ(Run({"jobs", "list", "--endpoint", "http://127.0.0.1:1"}), 5);
+  EXPECT_THAT(io.err,
+              HasSubstr("at http://127.0.0.1:1 (from option --endpoint): Failed to connect"));
   EXPECT_THAT(io.err, HasSubstr("cloudml server"));
   EXPECT_EQ(Run({"jobs", "list", "--endpoint", "ftp://x"}), 2);
   platform.Answer("GET /cloud_ml/v1/train", 500, R"({"error": true, "message": "internal error"})");
@@ -304,6 +306,7 @@ TEST_F(CliTest, FollowShowsStatesAndTheWholeLog) {
   platform.ScriptSubmits(kGoodLife);
   EXPECT_EQ(Run({"jobs", "submit", "-n", "r", "-m", "t", "-u", "http://h/x.tar.gz", "-f"}), 0);
   EXPECT_EQ(io.out, "epoch 1\nepoch 2\nepoch 3\n");
+  EXPECT_EQ(io.err.find("r  running\n"), std::string::npos) << "said once";
   EXPECT_THAT(io.err, HasSubstr("r  creating   environment ready\n"));
   EXPECT_THAT(io.err, HasSubstr("r  running    (log follows; Ctrl-C leaves the job running)\n"));
   EXPECT_THAT(io.err, HasSubstr("r  completed  accuracy 0.974  in 21s\n"));

@@ -98,10 +98,16 @@ Error Rest::Unreachable(const Error& error) const {
             fmt::format("endpoint {}: {}\nit comes from {}", Quote(settings_.endpoint()),
                         error.message(), settings_.Source("xiaomi_cloudml_endpoint"))};
   }
-  return {error.code(), fmt::format("cannot reach the server at {} (from {}): {}\n"
-                                    "is it running? start one with: cloudml server --data DIR",
-                                    settings_.endpoint(),
-                                    settings_.Source("xiaomi_cloudml_endpoint"), error.message())};
+  // The transport's message begins with the address, which has been said.
+  std::string why = error.message();
+  if (const std::size_t end = why.find(": ");
+      why.starts_with(settings_.endpoint()) && end != std::string::npos) {
+    why = why.substr(end + 2);
+  }
+  return {error.code(),
+          fmt::format("cannot reach the server at {} (from {}): {}\n"
+                      "is it running? start one with: cloudml server --data DIR",
+                      settings_.endpoint(), settings_.Source("xiaomi_cloudml_endpoint"), why)};
 }
 
 Error Rest::AnswerError(const net::ClientResponse& response, std::string_view body) const {

@@ -60,13 +60,14 @@ class StateLines {
   explicit StateLines(Context& context) : context_(context) {}
 
   void Show(const Document& job, std::string_view note) {
-    std::string line = StateLine(job, context_.ErrColours());
+    const std::string plain = StateLine(job, context_.ErrColours());
+    if (plain == last_) return;
+    std::string line = plain;
     if (!note.empty()) {
       constexpr std::size_t kBeforeNote = 2 + 9;  // blanks and state
       const std::size_t name = DisplayWidth(OneLine(job.Get("job_name").Text()));
       line = PadRight(line, name + kBeforeNote) + "  " + std::string(note);
     }
-    if (line == last_) return;
     const std::string state = job.Get("state").Text();
     const bool same_state = state == state_;
     const bool terminal = context_.terminal().ErrIsTerminal();
@@ -78,7 +79,7 @@ class StateLines {
     } else {
       context_.Err(BreakLine() + line + "\n");
     }
-    last_ = line;
+    last_ = plain;
     state_ = state;
     shown_ = context_.Now();
     on_top_ = true;
