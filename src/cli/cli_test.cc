@@ -375,6 +375,34 @@ TEST_F(CliTest, AFailedJobIsExitCodeSixWithItsReason) {
   EXPECT_EQ(Run({"jobs", "wait", "r", "w"}), 6);
 }
 
+TEST_F(CliTest, AStartedJobIsNotTakenForItsLastEnd) {
+  const Step old_end{"failed", "as before", "", "Error", 1};
+  platform.AddJob("r", {old_end});
+  const std::string later = "2026-11-24T07:59:00Z";
+  platform.ScriptSubmits({old_end,
+                          old_end,
+                          {"running", "", "again\n", "", -1, later},
+                          {"completed", "", "", "", 0, later}});
+  EXPECT_EQ(Run({"jobs", "start", "-f", "r"}), 0) << io.err;
+  EXPECT_EQ(io.out, "again\n");
+}
+
+TEST_F(CliTest, ASubmitOfUnknownFateSaysSo) {
+  platform.Answer("POST /cloud_ml/v1/train", 503, R"({"error": true, "message": "shutting down"})");
+  EXPECT_EQ(Run({"jobs", "submit", "-n", "r", "-m", "t", "-u", "http://h/x"}), 5);
+  EXPECT_THAT(io.err, HasSubstr("cloudml jobs describe r"));
+}
+
+TEST_F(CliTest, ClusterByQuestions) {
+  io.input = {"", "1", "2", "4G", "", "", "2", "4", "8G", "1", "--x"};
+  EXPECT_EQ(Run({"jobs", "submit", "-n", "r", "-m", "t", "-u", "http://h/x", "-D"}), 0) << io.err;
+  EXPECT_EQ(
+      platform.last_submit().Get("cluster_spec").Dump(),
+      R"({"ps":{"count":1,"cpu_limit":"2","memory_limit":"4G"},)"
+      R"("worker":{"count":2,"cpu_limit":"4","memory_limit":"8G","gpu_limit":1,"task_args":"--x"}})");
+  EXPECT_EQ(Run({"jobs", "submit", "-n", "r", "-m", "t", "-u", "http://h/x", "-D", "-c", "4"}), 2);
+}
+
 TEST_F(CliTest, WaitingForADeletedJobEnds) {
   platform.ScriptSubmits({{"enqueued", "", ""}});
   io.on_pause = [&] {

@@ -52,6 +52,7 @@ std::vector<std::string> LookUp(Context& context, std::string_view kind) {
   }
   const auto rest = context.rest();
   if (!rest.ok()) return names;
+  rest.value()->set_answer_time(std::chrono::seconds(2));  // somebody is typing
   const bool jobs = kind == "job";
   if (!jobs && kind != "runtime") return names;
   const auto reply = rest.value()->Get(jobs ? "/train" : "/runtimes");

@@ -18,7 +18,6 @@ using codec::Document;
 
 constexpr std::string_view kPrefix = "/cloud_ml/v1";
 constexpr std::size_t kMostAnswer = 512U << 20;
-constexpr auto kAnswerTime = std::chrono::minutes(2);
 
 std::int64_t UnixSeconds(const Clock& clock) {
   return std::chrono::duration_cast<std::chrono::seconds>(clock.Now().time_since_epoch()).count();
@@ -68,7 +67,7 @@ Result<net::ClientRequest> Rest::Prepare(const std::string& method, const std::s
   }
   if (!all.empty()) request.url += "?" + all;
   request.body = body;
-  request.total_time = kAnswerTime;
+  request.total_time = answer_time_;
   return request;
 }
 

@@ -125,8 +125,7 @@ void FakePlatform::AddJob(const std::string& name, std::deque<Step> steps) {
   job.object.Set("framework", "tensorflow").Set("framework_version", "2.15.1");
   job.object.Set("cpu_limit", "4").Set("memory_limit", "8G").Set("gpu_limit", Document::Integer(0));
   job.object.Set("defaults", Document::Array().Append(Document::String("cpu_limit")));
-  job.object.Set("create_time", "2026-11-24 07:00:00.000000")
-      .Set("state_since", "2026-11-24T07:57:00Z");
+  job.object.Set("create_time", "2026-11-24 07:00:00.000000");
   job.object.Set("state", "enqueued");
   job.steps = std::move(steps);
   NextStep(job);
@@ -201,6 +200,7 @@ void FakePlatform::NextStep(Job& job) {
   job.object.Set("state", step.state).Set("reason", step.reason);
   step.message.empty() ? job.object.Remove("message") : job.object.Set("message", step.message);
   job.object.Set("exit_code", step.exit_code < 0 ? Document() : Document::Integer(step.exit_code));
+  job.object.Set("state_since", step.since);
   if (step.state == "running") job.object.Set("started_at", "2026-11-24T07:58:00Z");
   if (step.state == "failed" || step.state == "completed") {
     job.object.Set("started_at", "2026-11-24T07:58:00Z").Set("ended_at", "2026-11-24T07:58:21Z");
@@ -298,7 +298,10 @@ net::Response FakePlatform::HandleTrain(const net::Request& request, const std::
         200,
         R"({"cpu": 93.5, "memory": 6549825126, "network_receive": 10, "network_transmit": 2048})");
   if (verb == "/hyperparameters") return Json(200, R"({"data": []})");
-  if (verb == "/start") job.object.Set("state", "enqueued");
+  if (verb == "/start") {  // the answer says what is going to be; the row follows in a moment
+    job.steps = submits_;
+    return Json(200, Document(job.object).Set("state", "enqueued").Dump());
+  }
   if (verb.empty()) {
     NextStep(job);
   }

@@ -26,6 +26,7 @@ struct Step {
   std::string log;  // written before the state is
   std::string reason = "";
   int exit_code = -1;  // < 0: null
+  std::string since = "2026-11-24T07:57:00Z";
 };
 
 class FakePlatform {
