@@ -484,6 +484,23 @@ TEST_F(CliTest, DownloadGoesOnWhereItWasCut) {
   EXPECT_EQ(Run({"fs", "cat", "fds://b/big"}), 5);
 }
 
+TEST_F(CliTest, DownloadGoesOnInTheNextRun) {
+  const std::string bytes(300'000, 'x');
+  platform.PutObject("b", "big", bytes + "end");
+  platform.CutNext(1);
+  io.on_pause = [&] { platform.Stop(); };
+  EXPECT_EQ(Run({"fs", "cp", "fds://b/big", (home.path() / "big").string()}), 5);
+  EXPECT_FALSE(std::filesystem::exists(home.path() / "big")) << "only whole files appear";
+  io.on_pause = nullptr;
+  platform.Start();
+  EXPECT_EQ(Run({"fs", "cp", "fds://b/big", (home.path() / "big").string()}), 0) << io.err;
+  EXPECT_TRUE(Read("big") == bytes + "end");
+  for (const auto& entry : std::filesystem::directory_iterator(home.path())) {
+    EXPECT_FALSE(entry.path().extension() == ".part") << entry.path();
+  }
+  EXPECT_EQ(platform.last_range(), "bytes=150001-");
+}
+
 TEST_F(CliTest, UploadGoesOnWithTheMissingParts) {
   std::string bytes(5'500'000, 'x');
   for (std::size_t i = 0; i < bytes.size(); i += 1000)

@@ -135,8 +135,7 @@ std::vector<std::string> Candidates(const std::vector<Command>& commands,
   }
   std::erase_if(all, [&](const std::string& c) { return !c.starts_with(typing); });
   std::ranges::sort(all);
-  const auto twice = std::ranges::unique(all);
-  all.erase(twice.begin(), twice.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
   return all;
 }
 

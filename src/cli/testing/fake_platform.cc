@@ -187,6 +187,11 @@ bool FakePlatform::HasBucket(const std::string& bucket) const {
   return buckets_.contains(bucket);
 }
 
+std::string FakePlatform::last_range() const {
+  const std::lock_guard lock(mutex_);
+  return last_range_;
+}
+
 std::size_t FakePlatform::open_uploads() const {
   const std::lock_guard lock(mutex_);
   return uploads_.size();
@@ -401,6 +406,7 @@ net::Response FakePlatform::HandleStore(const net::Request& request) {
     r.body = object->second;  // the server sends its length alone
   } else {
     const std::string_view range = request.headers.Get("Range");
+    last_range_ = std::string(range);
     const std::uint64_t from =
         range.empty() ? 0 : ParseUnsigned(range.substr(6, range.size() - 7)).value_or(0);
     r = SendBytes(object->second, from, range.empty() ? 200 : 206);
