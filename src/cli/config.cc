@@ -22,6 +22,13 @@ std::string FirstEnv(const Setting& s, const Terminal& terminal, std::string& so
   return "";
 }
 
+std::string OptionName(const std::string& key) {
+  for (const Option& o : GlobalOptions()) {
+    if (o.key() == key) return o.names.back();
+  }
+  return "--" + key;
+}
+
 }  // namespace
 
 const std::vector<Setting>& AllSettings() {
@@ -180,7 +187,7 @@ Result<Settings> ResolveSettings(const Typed& flags, const Terminal& terminal) {
   for (const Setting& s : AllSettings()) {
     Value value;
     if (!s.flag.empty() && flags.Has(s.flag)) {
-      value = {flags.Get(s.flag), "flag"};
+      value = {flags.Get(s.flag), "option " + OptionName(s.flag)};
     } else if (value.text = FirstEnv(s, terminal, value.source); value.text.empty()) {
       if (const std::string text = context.Get(s.key).Text(); !text.empty()) {
         value = {text, "context " + settings.context};
