@@ -99,7 +99,7 @@ TEST(HttpServerTest, SwallowsTheStrayChunkOfOldClients) {
 }
 
 TEST(HttpServerTest, AStrayChunkAloneIsNoRequestWhenTimeIsOver) {
-  const auto server = Start({.head_time = 50ms, .idle_time = 50ms});
+  const auto server = Start({.head_time = 200ms, .idle_time = 200ms});
   EXPECT_EQ(Count(Ask(*server, Get("/loop") + "0\r\n"), "HTTP/1.1"), 1U);
   EXPECT_EQ(server->counters().requests_total, 1U);
 }
