@@ -19,7 +19,9 @@ namespace cml::net {
 // Header fields in order of arrival; names compare without case.
 class Headers {
  public:
-  void Add(std::string name, std::string value) { all_.emplace_back(std::move(name), std::move(value)); }
+  void Add(std::string name, std::string value) {
+    all_.emplace_back(std::move(name), std::move(value));
+  }
   void Set(std::string name, std::string value);  // replaces all of that name
   std::string_view Get(std::string_view name) const;  // the first; empty: none
   bool Has(std::string_view name) const;
@@ -33,7 +35,7 @@ struct Request {
   std::string method;       // upper case as sent
   std::string target;       // the raw request target, still percent-encoded, with its query
   std::string path;         // the target's path, still percent-encoded, runs of '/' made one
-  std::map<std::string, std::string> query;  // decoded; a second '?' reads as '&'; first of a name wins
+  std::map<std::string, std::string> query;  // decoded; '?' reads as '&'; first of a name wins
   Headers headers;
   std::string body;         // empty where the route takes a BodySink
   std::string peer;         // address of the client, for the log
@@ -41,8 +43,9 @@ struct Request {
 };
 
 // A long answer, produced piece by piece. The server calls Next on a worker thread, never twice at
-// once, and drops the source when the client has gone (while a source waits, a client that has closed
-// its sending half counts as gone). The head goes out with the first bytes, or before the first wait.
+// once, and drops the source when the client has gone (while a source waits, a client that has
+// closed its sending half counts as gone). The head goes out with the first bytes, or before the
+// first wait.
 class BodySource {
  public:
   struct Piece {
