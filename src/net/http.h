@@ -98,9 +98,11 @@ struct Route {
 using Router = std::function<Route(const Request& head)>;
 
 std::string PercentDecode(std::string_view s);              // lenient: a bad escape stays as it is
-std::string PercentEncode(std::string_view s, std::string_view keep = "");  // RFC 3986 unreserved stay
+// RFC 3986's unreserved characters and those of `keep` stay.
+std::string PercentEncode(std::string_view s, std::string_view keep = "");
 std::string NormalisePath(std::string_view raw_path);       // runs of '/' made one
-std::map<std::string, std::string> ParseQuery(std::string_view query);  // section 13.1 of cloud_ml v1
+// cloud_ml v1, section 13.1; '+' is a space.
+std::map<std::string, std::string> ParseQuery(std::string_view query);
 std::string_view ReasonPhrase(int status);
 
 }  // namespace cml::net

@@ -33,7 +33,8 @@ struct ServerOptions {
   std::size_t most_connections = 4096;
   std::size_t most_head = 32 * 1024;
   std::chrono::milliseconds head_time{10'000};       // from the first byte to the end of the head
-  std::chrono::milliseconds body_progress_time{30'000};  // without a byte of it; then 1 KiB/s at least
+  // Without a byte of the body; beyond it, 1 KiB/s on average at least.
+  std::chrono::milliseconds body_progress_time{30'000};
   std::chrono::milliseconds idle_time{75'000};       // between requests
   std::chrono::milliseconds write_time{60'000};      // without the client taking a byte
 };
