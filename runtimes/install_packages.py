@@ -250,7 +250,7 @@ class Needs:
             if found is None:
                 continue
             self.compare(requirement, found, asker, owner)
-            if requirement.extras and (name, requirement.extras and text) not in self.seen:
+            if requirement.extras and (name, text) not in self.seen:
                 self.seen.add((name, text))
                 for line in found.requires or []:
                     if "extra" in line:
@@ -314,8 +314,8 @@ def site_folders():
     return [p for p in sys.path if p.endswith(("site-packages", "dist-packages"))]
 
 
-def pins_of(runtime, separator="=="):
-    return "".join(f"{name}{separator}{found.version}\n"
+def pins_of(runtime):
+    return "".join(f"{name}=={found.version}\n"
                    for name, found in sorted(runtime.by_name.items())
                    if "+" not in found.version)
 
@@ -336,18 +336,19 @@ def resolve(needs, runtime, uv, scratch):
     attempts = [("--constraints", write("constraints.txt", pins_of(runtime)),
                  "--overrides", write("aliases.txt", never)),
                 ("--overrides", write("overrides.txt", pins_of(runtime) + never))]
-    for number, arguments in enumerate(attempts):
-        code, output, errors = uv.run(
+    output = None
+    for arguments in attempts:
+        code, text, errors = uv.run(
             "pip", "compile", "--quiet", "--python", sys.executable, "--no-header",
             "--no-annotate", *arguments, *uv.sources, *needs.options, wanted)
         if code == 0:
+            output = text
             break
-        if number == 0 and "No solution found" not in errors:
-            number = 1
-        if number == 1:
-            who = sorted(set(needs.missing.values()))
-            raise InstallError(f"what {', '.join(who)} needs cannot be had "
-                               f"({', '.join(sorted(needs.missing))}): {reason_of(errors)}")
+        if "No solution found" not in errors:
+            break  # no network, for instance: other versions would not help
+    if output is None:
+        raise InstallError(f"what {', '.join(sorted(set(needs.missing.values())))} needs cannot be "
+                           f"had ({', '.join(sorted(needs.missing))}): {reason_of(errors)}")
     exact = []
     for line in output.splitlines():
         line = line.split("#")[0].strip()
