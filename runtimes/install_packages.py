@@ -320,6 +320,20 @@ def pins_of(runtime):
                    if "+" not in found.version)
 
 
+def stand_in(name, version, folder):
+    """A wheel with a name and a version and nothing else, for the resolver's eyes only."""
+    module = name.replace("-", "_")
+    path = os.path.join(folder, f"{module}-{version}-py3-none-any.whl")
+    info = f"{module}-{version}.dist-info"
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr(f"{info}/METADATA",
+                       f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        wheel.writestr(f"{info}/WHEEL",
+                       "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    return path
+
+
 def resolve(needs, runtime, uv, scratch):
     """Exact requirements, none of the runtime's, that give the job what it lacks."""
     def write(name, text):
@@ -327,14 +341,16 @@ def resolve(needs, runtime, uv, scratch):
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         return path
-    other_names = sorted(alias for name in runtime.by_name for alias in names_of(name)
-                         if alias not in runtime.by_name)
-    never = "".join(f'{name} ; python_version < "0"\n' for name in other_names)
+    other_names = [(alias, found) for name, found in sorted(runtime.by_name.items())
+                   for alias in sorted(names_of(name)) if alias not in runtime.by_name]
+    # tensorflow, where the runtime has tensorflow-cpu: an empty package of the same version.
+    stand_ins = "".join(f"{alias} @ file://{stand_in(alias, found.version, scratch)}\n"
+                        for alias, found in other_names)
+    never = "".join(f'{alias} ; python_version < "0"\n' for alias, _ in other_names)
     wanted = write("wanted.in", "\n".join(needs.missing) + "\n")
     # Versions that get along with the runtime, if there are any; else the newest ones, as if
     # they asked for nothing that the runtime has.
-    attempts = [("--constraints", write("constraints.txt", pins_of(runtime)),
-                 "--overrides", write("aliases.txt", never)),
+    attempts = [("--constraints", write("constraints.txt", pins_of(runtime) + stand_ins)),
                 ("--overrides", write("overrides.txt", pins_of(runtime) + never))]
     output = None
     for arguments in attempts:

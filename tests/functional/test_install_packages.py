@@ -153,6 +153,15 @@ def test_only_what_is_missing_is_fetched_in_a_version_that_fits(job, tmp_path):
     assert job.run("import extra_lib, numpy; print(extra_lib.version, numpy.version)") == "1.0 1.26.4"
 
 
+def test_a_version_is_chosen_that_fits_tensorflow_cpu_as_tensorflow(job, tmp_path):
+    for version in ("2.15.1", "2.21.0"):
+        make_wheel(job.index, "tf-keras", version, [f"tensorflow=={version}"])
+        make_wheel(job.index, "tensorflow", version, ["cuda-of-all-sorts"])
+    assert job.install(make_project(tmp_path / "digits", requires=["tf-keras"])) == 0, job.output
+    assert job.in_layer() == ["digits-1.0.dist-info", "tf_keras-2.15.1.dist-info"]
+    assert "warning" not in job.output
+
+
 def test_where_no_version_fits_the_runtime_still_wins(job, tmp_path):
     make_wheel(job.index, "extra-lib", "2.0", ["numpy>=2"])
     make_wheel(job.index, "numpy", "2.4.0")
