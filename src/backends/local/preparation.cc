@@ -277,6 +277,7 @@ Status Preparation::Launch(const RunKey& key, const RunSpec& spec, const Shared&
   plan.bwrap = c_.bwrap;
   plan.sandbox = SandboxArguments(sandbox);
   plan.filter = c_.filter;
+  plan.uid = shared.uid;
   plan.command = member.role.command;
   for (const auto& [variable, value] : env) plan.env.push_back(variable + "=" + value);
   plan.cgroup_parent = c_.cgroups;

@@ -163,7 +163,7 @@ std::vector<std::string> SandboxArguments(const SandboxSpec& spec) {
   AddDevices(args, spec);
   AddJob(args, spec);
   Add(args, {"--dir", "/run", "--dir", "/var", "--symlink", "/tmp", "/var/tmp", "--symlink", "/run",
-             "/var/run", "--remount-ro", "/", "--chdir", "/job/work"});
+             "/var/run", "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/job/work"});
   if (spec.mode == SandboxMode::kRoot) {
     const std::string id = std::to_string(spec.uid);
     // What the step from root to the command's user needs, and nothing else.
