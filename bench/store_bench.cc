@@ -45,8 +45,8 @@ double Seconds(Clock::duration d) { return std::chrono::duration<double>(d).coun
 Row MakeRow(std::int64_t n, bool unfinished) {
   Row row;
   const cml::SysTime when{std::chrono::milliseconds(1700000000000 + n)};
-  row.meta = {cml::NewResourceId(), cml::OrgId(n % 10 == 0 ? "2" : "1"),
-              "job-" + std::to_string(n), when, when};
+  row.meta = {cml::NewResourceId(), cml::OrgId(n % 10 == 0 ? "2" : "1"), "job-" + std::to_string(n),
+              when, when};
   row.wish = R"({"module_name":"trainer.task","job_args":")" + std::string(500, 'a') + "\"}";
   row.record = R"({"state":"completed","message":")" + std::string(300, 'm') + "\"}";
   row.state = unfinished ? "enqueued" : "completed";
@@ -169,22 +169,24 @@ void Reads(const std::filesystem::path& folder, std::int64_t rows) {
   if (!opened.ok()) Die(opened.error().message());
   Store& store = *opened.value();
   std::mt19937_64 random(1);
-  const auto any = [&] { return static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(rows)); };
-  Report("find one name again and again", 20000, [&] {
-    return store.Find(kKind, cml::OrgId("1"), "job-1").ok();
-  });
+  const auto any = [&] {
+    return static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(rows));
+  };
+  Report("find one name again and again", 20000,
+         [&] { return store.Find(kKind, cml::OrgId("1"), "job-1").ok(); });
   Report("find a random name", 20000, [&] {
     const std::int64_t n = any();
     return store.Find(kKind, cml::OrgId(n % 10 == 0 ? "2" : "1"), "job-" + std::to_string(n)).ok();
   });
   for (const bool one_org : {true, false}) {
-    Report(one_org ? "page of 100 of an organisation" : "page of 100 of all organisations", 5000, [&] {
-      cml::store::ListQuery query;
-      if (one_org) query.org = cml::OrgId("2");
-      query.after_created = cml::SysTime{std::chrono::milliseconds(1700000000000 + any())};
-      query.after_id = cml::ResourceId("m");
-      return store.List(kKind, query).ok();
-    });
+    Report(one_org ? "page of 100 of an organisation" : "page of 100 of all organisations", 5000,
+           [&] {
+             cml::store::ListQuery query;
+             if (one_org) query.org = cml::OrgId("2");
+             query.after_created = cml::SysTime{std::chrono::milliseconds(1700000000000 + any())};
+             query.after_id = cml::ResourceId("m");
+             return store.List(kKind, query).ok();
+           });
   }
   std::printf("memory (PSS) after that: %.1f MiB\n", static_cast<double>(PssKib()) / 1024);
 }

@@ -29,9 +29,8 @@ Error BadKey(std::string_view key, const std::string& rule) {
 bool LooksLikeAnAddress(std::string_view name) {
   const auto parts = Split(name, '.');
   return parts.size() == 4 && std::ranges::all_of(parts, [](std::string_view part) {
-           return !part.empty() && std::ranges::all_of(part, [](char c) {
-             return c >= '0' && c <= '9';
-           });
+           return !part.empty() &&
+                  std::ranges::all_of(part, [](char c) { return c >= '0' && c <= '9'; });
          });
 }
 
@@ -43,9 +42,8 @@ Status CheckBucketName(std::string_view name) {
     if (IsAlnum(c) || c == '-' || c == '.') continue;
     const std::string hint = "lower-case letters, digits, '-' and '.'";
     const std::string lower = ToLower(name);
-    return BadBucket(name, lower != name && CheckBucketName(lower).ok()
-                               ? hint + "; try " + Quote(lower)
-                               : hint);
+    return BadBucket(
+        name, lower != name && CheckBucketName(lower).ok() ? hint + "; try " + Quote(lower) : hint);
   }
   if (!IsAlnum(name.front()) || !IsAlnum(name.back())) {
     return BadBucket(name, "starts and ends with a letter or digit");

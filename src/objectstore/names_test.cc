@@ -15,9 +15,17 @@ TEST(CheckBucketName, TakesWhatS3Takes) {
 }
 TEST(CheckBucketName, RefusesWhatS3RefusesAndTheServersOwnWords) {
   for (const char* name :
-       {"", "a", "ab", "a23456789-123456789-123456789-123456789-123456789-123456789-1234", "Data",
-        "a_b", "a b", "-ab", "ab-", ".ab", "ab.", "a..b", "1.2.3.4", "999.1.1.1", "xn--abc",
-        "abc-s3alias", "healthz", "readyz", "metrics", "openapi.yaml", "cloud_ml", "dev_server"}) {
+       {"",         "a",
+        "ab",       "a23456789-123456789-123456789-123456789-123456789-123456789-1234",
+        "Data",     "a_b",
+        "a b",      "-ab",
+        "ab-",      ".ab",
+        "ab.",      "a..b",
+        "1.2.3.4",  "999.1.1.1",
+        "xn--abc",  "abc-s3alias",
+        "healthz",  "readyz",
+        "metrics",  "openapi.yaml",
+        "cloud_ml", "dev_server"}) {
     const Status checked = CheckBucketName(name);
     ASSERT_FALSE(checked.ok()) << name;
     EXPECT_EQ(checked.error().code(), Code::kInvalidArgument);

@@ -119,13 +119,13 @@ Result<AttributeStore> AttributeStore::Open(const std::filesystem::path& folder,
                                             AttributeMode mode) {
   CML_RETURN_IF_ERROR(MakeFolders(folder));
   CML_ASSIGN_OR_RETURN(Fd fd, OpenFile(folder, O_RDONLY | O_DIRECTORY));
-  const bool extended = mode == AttributeMode::kBestThereIs &&
-                        ::fsetxattr(fd.get(), kName, "", 0, 0) == 0;
+  const bool extended =
+      mode == AttributeMode::kBestThereIs && ::fsetxattr(fd.get(), kName, "", 0, 0) == 0;
   return AttributeStore(std::move(fd), extended);
 }
 
 Status AttributeStore::Save(int fd, const Attributes& attributes) const {
-  struct stat st{};
+  struct stat st {};
   if (::fstat(fd, &st) != 0) return DiskError(errno, "object");
   const std::string text = Encode(attributes, st);
   if (extended_) {
@@ -134,7 +134,8 @@ Status AttributeStore::Save(int fd, const Attributes& attributes) const {
   }
   // As files of the server: whole and synced before the object gets its name.
   const std::string part = "part-" + RandomToken(12);
-  const Fd file(::openat(folder_.get(), part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  const Fd file(
+      ::openat(folder_.get(), part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!file.valid()) return DiskError(errno, "the object's attributes");
   const ssize_t written = ::write(file.get(), text.data(), text.size());
   if (written == static_cast<ssize_t>(text.size()) && ::fsync(file.get()) == 0 &&

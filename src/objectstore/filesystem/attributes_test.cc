@@ -18,8 +18,10 @@ class AttributesTest : public ::testing::TestWithParam<AttributeMode> {
   AttributeStore store_ = AttributeStore::Open(folder_.path() / ".attributes", GetParam()).value();
   Fd file_ = OpenFile(folder_.path() / "file", O_RDWR | O_CREAT).value();
   struct stat st_ {};
-  const Attributes full_{"5d41402abc4b2a76b9719d911017c592-3", "5d41402abc4b2a76b9719d911017c592",
-                         "text/plain; a=b", {{"n%1", "100% = \xc3\xa9"}, {"x", ""}}};
+  const Attributes full_{"5d41402abc4b2a76b9719d911017c592-3",
+                         "5d41402abc4b2a76b9719d911017c592",
+                         "text/plain; a=b",
+                         {{"n%1", "100% = \xc3\xa9"}, {"x", ""}}};
 };
 INSTANTIATE_TEST_SUITE_P(Modes, AttributesTest,
                          ::testing::Values(AttributeMode::kBestThereIs,

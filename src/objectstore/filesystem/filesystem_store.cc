@@ -30,7 +30,7 @@ std::string Named(const std::string& bucket) { return "bucket " + Quote(bucket);
 
 // Since when there is this folder; where the file system does not know, when it was changed last.
 SysTime CreatedAt(int folder) {
-  struct statx st{};
+  struct statx st {};
   if (::statx(folder, "", AT_EMPTY_PATH, STATX_BTIME | STATX_MTIME, &st) != 0) return {};
   const auto& when = (st.stx_mask & STATX_BTIME) != 0 ? st.stx_btime : st.stx_mtime;
   return SysTime(std::chrono::milliseconds(when.tv_sec * 1000 + when.tv_nsec / 1000000));
@@ -72,14 +72,20 @@ Result<std::unique_ptr<FilesystemStore>> FilesystemStore::Open(const fs::path& f
     return Error(Code::kFailedPrecondition,
                  "the object store needs Linux 5.6 or newer (the system call openat2)");
   }
-  std::shared_ptr<Shared> shared(new Shared{folder, std::move(root), std::move(staging),
-                                            std::move(attributes), std::move(owner_of), {}});
+  std::shared_ptr<Shared> shared(new Shared{
+      folder, std::move(root), std::move(staging), std::move(attributes), std::move(owner_of), {}});
   return std::unique_ptr<FilesystemStore>(new FilesystemStore(std::move(shared)));
 }
 
 Result<fs::path> FilesystemStore::BucketFolder(const OrgId& org, const std::string& bucket) const {
   CML_RETURN_IF_ERROR(OpenBucket(*shared_, org, bucket));
   return shared_->folder / org.str() / bucket;
+}
+
+Result<fs::path> FilesystemStore::OrganisationFolder(const OrgId& org) const {
+  CML_RETURN_IF_ERROR(filesystem::CheckOrg(org));
+  CML_ASSIGN_OR_RETURN([[maybe_unused]] const Fd made, MakeOrgFolder(*shared_, org));
+  return shared_->folder / org.str();
 }
 
 // ---- buckets
@@ -116,7 +122,8 @@ Status FilesystemStore::MakeBucket(const OrgId& org, const std::string& bucket) 
   if (::mkdirat(staging, part.c_str(), 0700) != 0) return DiskError(errno, Named(bucket));
   const auto owner = shared_->owner_of(org);
   int error = 0;
-  if (owner && ::fchownat(staging, part.c_str(), owner->uid, owner->gid, AT_SYMLINK_NOFOLLOW) != 0) {
+  if (owner &&
+      ::fchownat(staging, part.c_str(), owner->uid, owner->gid, AT_SYMLINK_NOFOLLOW) != 0) {
     error = errno;
   } else if (::renameat2(staging, part.c_str(), parent.get(), bucket.c_str(), RENAME_NOREPLACE) !=
              0) {

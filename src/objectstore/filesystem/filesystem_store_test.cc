@@ -94,7 +94,8 @@ TEST_F(FilesystemStoreTest, TheChecksumOfAJobsFileIsRememberedWhenSomebodyHasAsk
   EXPECT_EQ(Stat("file").value().etag, "795f3202b17cb6bc3d4b771d8c6c9eaf");
 }
 TEST_F(FilesystemStoreTest, AnObjectThatAJobRewroteIsANewOne) {
-  ASSERT_TRUE(PutObject(*store_, {OrgId("1"), "data", "file"}, "old", {"text/x", {{"a", "b"}}}).ok());
+  ASSERT_TRUE(
+      PutObject(*store_, {OrgId("1"), "data", "file"}, "old", {"text/x", {{"a", "b"}}}).ok());
   Write("file", "newer");
   const ObjectInfo info = Stat("file").value();
   EXPECT_EQ(info.content_type, "application/octet-stream");

@@ -41,9 +41,9 @@ class HostileTest : public ::testing::Test {
     return GetObject(*store_, {OrgId("1"), "data", key});
   }
   Keys List(const std::string& delimiter = "") {
-    return Names(store_->List(OrgId("1"), "data",
-                              {.prefix = {}, .delimiter = delimiter, .start_after = {}})
-                     .value());
+    return Names(
+        store_->List(OrgId("1"), "data", {.prefix = {}, .delimiter = delimiter, .start_after = {}})
+            .value());
   }
   void ExpectOutsideUntouched() {
     EXPECT_EQ(ReadFile(outside_ / "secret").value(), "secret");
@@ -75,12 +75,14 @@ TEST_F(HostileTest, ALinkToAFolderLeadsNowhere) {
   EXPECT_TRUE(Fails(Put("folder/new", "x"), Code::kFailedPrecondition));
   EXPECT_TRUE(Fails(Put("folder/sub/new", "x"), Code::kFailedPrecondition));
   EXPECT_TRUE(Fails(Put("folder/", ""), Code::kFailedPrecondition));
-  EXPECT_TRUE(store_->Remove(OrgId("1"), "data", "folder/secret").ok()) << "there is no such object";
+  EXPECT_TRUE(store_->Remove(OrgId("1"), "data", "folder/secret").ok())
+      << "there is no such object";
   EXPECT_TRUE(store_->Remove(OrgId("1"), "data", "folder/").ok());
   EXPECT_EQ(List(), Keys{});
   EXPECT_EQ(List("/"), Keys{});
-  EXPECT_EQ(Names(store_->List(OrgId("1"), "data",
-                               {.prefix = "folder/", .delimiter = {}, .start_after = {}})
+  EXPECT_EQ(Names(store_
+                      ->List(OrgId("1"), "data",
+                             {.prefix = "folder/", .delimiter = {}, .start_after = {}})
                       .value()),
             Keys{});
   ExpectOutsideUntouched();

@@ -45,7 +45,7 @@ bool ForEachEntry(int bucket, const std::string& path, int& error, See see) {
                      : entry->d_type == DT_DIR ? EntryType::kFolder
                                                : EntryType::kOther;
     if (entry->d_type == DT_UNKNOWN) {
-      struct stat st{};
+      struct stat st {};
       if (::fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
         type = S_ISREG(st.st_mode)   ? EntryType::kFile
                : S_ISDIR(st.st_mode) ? EntryType::kFolder
@@ -80,7 +80,7 @@ class Lister {
     ListPage page;
     page.truncated = found_.size() > request_.most;
     if (page.truncated) found_.resize(request_.most);
-    if (!found_.empty()) page.next = found_.back().key;
+    if (page.truncated) page.next = found_.back().key;
     for (Found& one : found_) {
       if (one.object) {
         page.objects.push_back(std::move(*one.object));
@@ -124,18 +124,17 @@ class Lister {
     std::priority_queue<Entry> smallest;  // the biggest of them on top
     std::vector<Listed> listed;
     int error = 0;
-    ForEachEntry(bucket_, WithoutSlash(folder), error,
-                 [&](int, const char* name, EntryType type) {
-                   if (type == EntryType::kOther) return true;
-                   std::string sort = name;
-                   if (type == EntryType::kFolder) sort += '/';
-                   if (sort <= last) return true;
-                   if (smallest.size() == most && !(sort < smallest.top().sort)) return true;
-                   if (!Matters(folder + sort)) return true;
-                   if (smallest.size() == most) smallest.pop();
-                   smallest.push({std::move(sort)});
-                   return true;
-                 });
+    ForEachEntry(bucket_, WithoutSlash(folder), error, [&](int, const char* name, EntryType type) {
+      if (type == EntryType::kOther) return true;
+      std::string sort = name;
+      if (type == EntryType::kFolder) sort += '/';
+      if (sort <= last) return true;
+      if (smallest.size() == most && !(sort < smallest.top().sort)) return true;
+      if (!Matters(folder + sort)) return true;
+      if (smallest.size() == most) smallest.pop();
+      smallest.push({std::move(sort)});
+      return true;
+    });
     for (; !smallest.empty(); smallest.pop()) listed.push_back({smallest.top().sort, {}});
     std::ranges::reverse(listed);
     return listed;
@@ -184,7 +183,7 @@ class Lister {
   void AddMarker(const std::string& key) {
     if (!After(key) || !key.starts_with(request_.prefix)) return;
     const Opened folder = OpenFolderBelow(bucket_, WithoutSlash(key));
-    struct stat st{};
+    struct stat st {};
     if (!folder.fd.valid() || ::fstat(folder.fd.get(), &st) != 0) return;
     const auto attributes = shared_.attributes.Load(folder.fd.get(), st);
     if (!attributes) return;

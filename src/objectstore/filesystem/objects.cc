@@ -107,7 +107,7 @@ Result<Attributes> KnowAll(const Shared& shared, Object& object, const std::stri
   }
   CML_ASSIGN_OR_RETURN(made.md5, Md5OfFile(object.fd.get(), key));
   made.etag = made.md5;
-  struct stat after{};
+  struct stat after {};
   if (::fstat(object.fd.get(), &after) != 0) return DiskError(errno, What(key));
   if (SameState(object.st, after) && IsSettled(after)) {
     // Where it cannot be remembered it is computed again.
@@ -128,8 +128,8 @@ class Reader final : public ObjectReader {
 
   Result<std::string> Read(std::uint64_t offset, std::size_t most) override {
     if (offset >= info_.size) return std::string();
-    const std::size_t wanted = static_cast<std::size_t>(
-        std::min<std::uint64_t>({most, kMostRead, info_.size - offset}));
+    const std::size_t wanted =
+        static_cast<std::size_t>(std::min<std::uint64_t>({most, kMostRead, info_.size - offset}));
     std::string bytes(wanted, '\0');
     ssize_t n = -1;
     do {
@@ -137,7 +137,8 @@ class Reader final : public ObjectReader {
     } while (n < 0 && errno == EINTR);
     if (n < 0) return DiskError(errno, What(info_.key));
     if (n == 0 && wanted > 0) {
-      return Error(Code::kUnavailable, What(info_.key) + " was changed while it was read; try again");
+      return Error(Code::kUnavailable,
+                   What(info_.key) + " was changed while it was read; try again");
     }
     bytes.resize(static_cast<std::size_t>(n));
     if (offset != next_) return bytes;
@@ -151,7 +152,7 @@ class Reader final : public ObjectReader {
   Status CheckWhole() {
     const std::string md5 = crypto::ToHex(digest_.Finish());
     next_ = ~std::uint64_t{0};  // the digest is used up
-    struct stat now{};
+    struct stat now {};
     if (::fstat(object_.fd.get(), &now) != 0) return DiskError(errno, What(info_.key));
     if (!SameState(now, object_.st)) return Ok{};  // a job writes to it: nothing to compare with
     if (attributes_.md5.empty()) {
@@ -160,9 +161,9 @@ class Reader final : public ObjectReader {
       return Ok{};
     }
     if (attributes_.md5 == md5) return Ok{};
-    return Error(Code::kDataLoss,
-                 What(info_.key) + ": the bytes are not the ones that were stored; the disk has "
-                                   "damaged them. Upload it again");
+    return Error(Code::kDataLoss, What(info_.key) +
+                                      ": the bytes are not the ones that were stored; the disk has "
+                                      "damaged them. Upload it again");
   }
 
   SharedPtr shared_;
@@ -180,7 +181,7 @@ Result<ObjectInfo> PublishMarker(Shared& shared, const Place& place, const Attri
   CML_ASSIGN_OR_RETURN(const Fd folder,
                        MakeFoldersBelow(bucket.get(), path, shared.owner_of(place.org)));
   CML_RETURN_IF_ERROR(shared.attributes.Save(folder.get(), attributes));
-  struct stat st{};
+  struct stat st {};
   if (::fsync(folder.get()) != 0 || ::fstat(folder.get(), &st) != 0) {
     return DiskError(errno, What(place.key));
   }
@@ -294,7 +295,7 @@ Result<ObjectInfo> Publish(Shared& shared, const Place& place, StagedFile& stage
   const int fd = staged.fd();
   CML_RETURN_IF_ERROR(shared.attributes.Save(fd, attributes));
   const auto owner = shared.owner_of(place.org);
-  struct stat st{};
+  struct stat st {};
   if ((owner && ::fchown(fd, owner->uid, owner->gid) != 0) || ::fsync(fd) != 0 ||
       ::fstat(fd, &st) != 0) {
     return DiskError(errno, What(place.key));
@@ -306,11 +307,11 @@ Result<ObjectInfo> Publish(Shared& shared, const Place& place, StagedFile& stage
   // Again where a folder was removed under our feet, or has made way.
   for (int tries = 0; tries < 16; ++tries) {
     CML_ASSIGN_OR_RETURN(const Fd parent, MakeFoldersBelow(bucket.get(), split.folder, owner));
-    struct stat old{};
+    struct stat old {};
     const Opened replaced = OpenBelow(parent.get(), split.leaf, O_PATH);
     const bool had = replaced.fd.valid() && ::fstat(replaced.fd.get(), &old) == 0;
-    if (::renameat(shared.staging.get(), staged.name().c_str(), parent.get(),
-                   split.leaf.c_str()) == 0) {
+    if (::renameat(shared.staging.get(), staged.name().c_str(), parent.get(), split.leaf.c_str()) ==
+        0) {
       staged.MovedAway();
       if (had && S_ISREG(old.st_mode)) shared.attributes.Forget(replaced.fd.get(), old);
       if (::fsync(parent.get()) != 0) return DiskError(errno, What(place.key));
@@ -362,7 +363,7 @@ Status RemoveObject(const Shared& shared, const Place& place) {
   if (place.key.ends_with('/')) {
     const std::string path = place.key.substr(0, place.key.size() - 1);
     const Opened folder = OpenFolderBelow(bucket.get(), path);
-    struct stat st{};
+    struct stat st {};
     if (!folder.fd.valid() || ::fstat(folder.fd.get(), &st) != 0) return Ok{};
     shared.attributes.Forget(folder.fd.get(), st);
     if (::fsync(folder.fd.get()) != 0) return DiskError(errno, What(place.key));
@@ -372,7 +373,7 @@ Status RemoveObject(const Shared& shared, const Place& place) {
   const Opened parent = OpenFolderBelow(bucket.get(), split.folder);
   if (!parent.fd.valid()) return Ok{};
   const Opened file = OpenBelow(parent.fd.get(), split.leaf, O_PATH);
-  struct stat st{};
+  struct stat st {};
   // Not opened for reading: a link, fifo or unreadable file goes as well.
   if (::unlinkat(parent.fd.get(), split.leaf.c_str(), 0) != 0) {
     const int error = errno;
@@ -390,14 +391,14 @@ Status RemoveObject(const Shared& shared, const Place& place) {
 
 std::optional<ObjectInfo> DescribeEntry(const Shared& shared, int parent, const std::string& name,
                                         const Place& place) {
-  struct stat st{};
+  struct stat st {};
   if (::fstatat(parent, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) return std::nullopt;
   if (!S_ISREG(st.st_mode)) return std::nullopt;
   const auto owner = shared.owner_of(place.org);
   if (st.st_nlink > 1 && owner && st.st_uid != owner->uid) return std::nullopt;
   Attributes attributes;
   const Opened file = OpenBelow(parent, name, O_RDONLY);
-  struct stat opened{};
+  struct stat opened {};
   if (file.fd.valid() && ::fstat(file.fd.get(), &opened) == 0 && opened.st_ino == st.st_ino) {
     attributes = shared.attributes.Load(file.fd.get(), opened).value_or(Attributes{});
     st = opened;
@@ -406,7 +407,7 @@ std::optional<ObjectInfo> DescribeEntry(const Shared& shared, int parent, const 
 }
 
 bool IsMarker(const Shared& shared, int folder) {
-  struct stat st{};
+  struct stat st {};
   return ::fstat(folder, &st) == 0 && S_ISDIR(st.st_mode) &&
          shared.attributes.Load(folder, st).has_value();
 }

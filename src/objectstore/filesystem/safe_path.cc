@@ -54,9 +54,9 @@ SplitKey SplitLast(std::string_view key) {
 Result<Fd> MakeFoldersBelow(int bucket, std::string_view path, const std::optional<Owner>& owner) {
   Opened at = OpenFolderBelow(bucket, path);
   if (at.fd.valid()) return std::move(at.fd);
+  std::string walked;
   if (at.error == ENOENT || at.error == ENOTDIR || at.error == ELOOP) {  // part by part
     at = OpenFolderBelow(bucket, "");
-    std::string walked;
     for (const std::string_view part : Split(path, '/')) {
       if (!at.fd.valid()) break;
       walked += (walked.empty() ? "" : "/") + std::string(part);
@@ -65,15 +65,16 @@ Result<Fd> MakeFoldersBelow(int bucket, std::string_view path, const std::option
       at = std::move(next);
     }
     if (at.fd.valid()) return std::move(at.fd);
-    path = walked;
+  } else {
+    walked = path;
   }
   if (at.error == ENOTDIR || at.error == ELOOP) {
     return Error(Code::kFailedPrecondition,
-                 "no key can lie below " + Quote(path) +
+                 "no key can lie below " + Quote(walked) +
                      ": it is an object or a link itself, and files are no folders; take another "
                      "key, or remove it first");
   }
-  return DiskError(at.error, "folder " + Quote(path));
+  return DiskError(at.error, "folder " + Quote(walked));
 }
 
 Error DiskError(int error_number, const std::string& what) {
@@ -85,19 +86,26 @@ Error DiskError(int error_number, const std::string& what) {
   switch (error_number) {
     case ENOSPC:
     case EDQUOT:
-    case EFBIG: return make(Code::kUnavailable, "no space left in the object store");
+    case EFBIG:
+      return make(Code::kUnavailable, "no space left in the object store");
     case EMFILE:
     case ENFILE:
-    case ENOMEM: return make(Code::kUnavailable, "too much is open just now; try again");
-    case EIO: return make(Code::kDataLoss, "the disk cannot read or write it");
+    case ENOMEM:
+      return make(Code::kUnavailable, "too much is open just now; try again");
+    case EIO:
+      return make(Code::kDataLoss, "the disk cannot read or write it");
     case EACCES:
-    case EPERM: return make(Code::kPermissionDenied, "its mode keeps the server out");
+    case EPERM:
+      return make(Code::kPermissionDenied, "its mode keeps the server out");
     case ENOENT:
     case ENOTDIR:
     case ELOOP:
-    case ENXIO: return make(Code::kNotFound, "does not exist");
-    case ENAMETOOLONG: return make(Code::kInvalidArgument, "the name is too long");
-    default: return make(Code::kInternal, "the object store failed");
+    case ENXIO:
+      return make(Code::kNotFound, "does not exist");
+    case ENAMETOOLONG:
+      return make(Code::kInvalidArgument, "the name is too long");
+    default:
+      return make(Code::kInternal, "the object store failed");
   }
 }
 

@@ -39,15 +39,16 @@ fs::path FolderOf(const Shared& shared, const UploadId& id) {
 Result<fs::path> FindUpload(const Shared& shared, const UploadId& id) {
   CML_RETURN_IF_ERROR(OpenBucket(shared, id.org, id.bucket));
   const bool fits = id.id.size() == kIdLength && std::ranges::all_of(id.id, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-  });
+                      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+                    });
   if (fits) {
     fs::path folder = FolderOf(shared, id);
     std::error_code ignored;
     if (fs::exists(folder / "info", ignored)) return folder;
   }
-  return Error(Code::kNotFound, "upload " + Quote(id.id) +
-                                    " does not exist; it was completed, aborted or left for a week");
+  return Error(
+      Code::kNotFound,
+      "upload " + Quote(id.id) + " does not exist; it was completed, aborted or left for a week");
 }
 
 Error TransferError(Error error) {
@@ -88,7 +89,10 @@ std::string Padded(std::uint64_t number, std::size_t width) {
 class PartWriter final : public ObjectWriter {
  public:
   PartWriter(SharedPtr shared, UploadId id, int number, StagedFile staged)
-      : shared_(std::move(shared)), id_(std::move(id)), number_(number), staged_(std::move(staged)) {}
+      : shared_(std::move(shared)),
+        id_(std::move(id)),
+        number_(number),
+        staged_(std::move(staged)) {}
 
   Status Write(std::string_view bytes) override { return staged_.Write(bytes); }
 
@@ -190,11 +194,10 @@ Result<UploadInfo> ReadInfo(const fs::path& folder) {
   if (!text.ok()) return TransferError(text.error());
   const std::string info = std::move(text).value();
   const std::size_t end = info.find('\n');
-  const struct stat none{};
+  const struct stat none {};
   auto key = crypto::FromHex(std::string_view(info).substr(0, end));
-  auto attributes = end == std::string::npos
-                        ? std::nullopt
-                        : Decode(std::string_view(info).substr(end + 1), none);
+  auto attributes = end == std::string::npos ? std::nullopt
+                                             : Decode(std::string_view(info).substr(end + 1), none);
   if (!key.ok() || !attributes) return Error(Code::kDataLoss, "upload: its description is damaged");
   return UploadInfo{std::move(key).value(), std::move(*attributes)};
 }
@@ -214,7 +217,7 @@ Result<std::string> BeginUpload(const Shared& shared, const Place& place,
   CML_RETURN_IF_ERROR(OpenBucket(shared, place.org, place.bucket));
   const UploadId id{place.org, place.bucket, RandomToken(kIdLength)};
   const fs::path folder = FolderOf(shared, id);
-  const struct stat none{};
+  const struct stat none {};
   Attributes attributes;
   attributes.content_type = options.content_type;
   attributes.metadata = options.metadata;
@@ -230,8 +233,7 @@ Result<std::string> BeginUpload(const Shared& shared, const Place& place,
 Result<std::unique_ptr<ObjectWriter>> MakePartWriter(const SharedPtr& shared, const UploadId& id,
                                                      int number) {
   if (number < 1 || number > kMostParts) {
-    return Error(Code::kInvalidArgument,
-                 "part number " + std::to_string(number) + ": 1 to 10000");
+    return Error(Code::kInvalidArgument, "part number " + std::to_string(number) + ": 1 to 10000");
   }
   CML_RETURN_IF_ERROR(FindUpload(*shared, id));
   CML_ASSIGN_OR_RETURN(StagedFile staged, StagedFile::Make(shared));
@@ -262,8 +264,8 @@ Result<ObjectInfo> CompleteUpload(const SharedPtr& shared, const UploadId& id,
   }
   Attributes attributes = upload.attributes;
   attributes.md5 = staged.FinishMd5();
-  attributes.etag = crypto::ToHex(crypto::Digest(crypto::Hash::kMd5, md5s)) + "-" +
-                    std::to_string(chosen.size());
+  attributes.etag =
+      crypto::ToHex(crypto::Digest(crypto::Hash::kMd5, md5s)) + "-" + std::to_string(chosen.size());
   CML_ASSIGN_OR_RETURN(ObjectInfo info,
                        Publish(*shared, {id.org, id.bucket, upload.key}, staged, attributes));
   if (auto removed = RemoveTree(folder); !removed.ok()) {
