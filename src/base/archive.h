@@ -34,8 +34,8 @@ struct ArchiveLimits {
 
 struct PackageInfo {
   std::uint64_t entries = 0;
-  std::uint64_t bytes = 0;              // unpacked
-  std::vector<std::string> top_names;   // of the first level, sorted
+  std::uint64_t bytes = 0;             // unpacked
+  std::vector<std::string> top_names;  // of the first level, sorted
 };
 
 // Reads the whole archive and keeps nothing of it.

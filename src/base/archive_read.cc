@@ -35,9 +35,9 @@ using Reader = std::unique_ptr<::archive, ReaderFree>;
 
 Error Broken(const fs::path& path, ::archive* a) {
   const char* why = archive_error_string(a);
-  return Error(Code::kInvalidArgument,
-               "package " + Quote(path.filename().string()) + ": damaged, or not a .tar.gz, .tar, "
-               ".zip or .whl file")
+  return Error(Code::kInvalidArgument, "package " + Quote(path.filename().string()) +
+                                           ": damaged, or not a .tar.gz, .tar, "
+                                           ".zip or .whl file")
       .While(why == nullptr ? "reading an archive" : why);
 }
 
@@ -82,7 +82,8 @@ class Folder final : public Target {
     const std::size_t slash = entry.name.rfind('/');
     if (slash != std::string::npos) CML_RETURN_IF_ERROR(MakeFolder(entry.name.substr(0, slash)));
     switch (entry.kind) {
-      case EntryKind::kFolder: break;
+      case EntryKind::kFolder:
+        break;
       case EntryKind::kFile: {
         constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
         CML_ASSIGN_OR_RETURN(fd_, OpenFile(path_, kFlags, 0600));
@@ -105,8 +106,7 @@ class Folder final : public Target {
 
   Status Write(std::uint64_t offset, std::string_view bytes) override {
     while (!bytes.empty()) {
-      const ssize_t n =
-          ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+      const ssize_t n = ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
       if (n < 0) {
         if (errno == EINTR) continue;
         return Failed("writing");
@@ -209,8 +209,8 @@ class Pass {
     if (!hard.empty()) {
       CML_ASSIGN_OR_RETURN(entry.target, CleanName(hard));
       if (!names_.IsFile(entry.target)) {
-        return Refused(raw_name, "a hard link must name a file that came before it, it names " +
-                                     Quote(hard));
+        return Refused(raw_name,
+                       "a hard link must name a file that came before it, it names " + Quote(hard));
       }
       entry.kind = EntryKind::kHardLink;
     } else if (archive_entry_filetype(raw) == AE_IFLNK) {
@@ -233,9 +233,14 @@ class Pass {
     NameTable::Kind kind = NameTable::Kind::kFile;
     switch (entry->kind) {
       case EntryKind::kFile:
-      case EntryKind::kHardLink: break;
-      case EntryKind::kFolder: kind = NameTable::Kind::kFolder; break;
-      case EntryKind::kSymbolicLink: kind = NameTable::Kind::kLink; break;
+      case EntryKind::kHardLink:
+        break;
+      case EntryKind::kFolder:
+        kind = NameTable::Kind::kFolder;
+        break;
+      case EntryKind::kSymbolicLink:
+        kind = NameTable::Kind::kLink;
+        break;
     }
     CML_RETURN_IF_ERROR(names_.Add(entry->name, kind));
     // Folders that are only implied count as well: they cost an inode each.
@@ -273,8 +278,7 @@ class Pass {
       info_.bytes = std::max(info_.bytes, before + at + n);
       CML_RETURN_IF_ERROR(CheckTotals(entry.name));
       if (file) {
-        CML_RETURN_IF_ERROR(
-            target_.Write(at, std::string_view(static_cast<const char*>(data), n)));
+        CML_RETURN_IF_ERROR(target_.Write(at, std::string_view(static_cast<const char*>(data), n)));
       }
     }
     CML_RETURN_IF_ERROR(CheckTotals(entry.name));
@@ -282,8 +286,8 @@ class Pass {
   }
 
   Error TooLong(std::string_view name) const {
-    return Refused(name, "the package is longer than " + FormatBytes(limits_.most_bytes) +
-                             " when unpacked");
+    return Refused(
+        name, "the package is longer than " + FormatBytes(limits_.most_bytes) + " when unpacked");
   }
 
   Status CheckTotals(std::string_view name) const {

@@ -8,18 +8,16 @@ namespace cml::archive {
 namespace {
 
 constexpr std::size_t kMostName = 1024;
-constexpr std::size_t kMostPart = 255;   // what Linux file systems take
+constexpr std::size_t kMostPart = 255;  // what Linux file systems take
 constexpr std::size_t kMostDepth = 64;
 
 Error Refused(std::string_view name, std::string_view rule) {
-  return Error(Code::kInvalidArgument,
-               "package entry " + Quote(name) + ": " + std::string(rule));
+  return Error(Code::kInvalidArgument, "package entry " + Quote(name) + ": " + std::string(rule));
 }
 
 bool HasControl(std::string_view s) {
-  return std::any_of(s.begin(), s.end(), [](char c) {
-    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-  });
+  return std::any_of(s.begin(), s.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
 
 }  // namespace
@@ -60,8 +58,8 @@ Status CheckLink(std::string_view name, std::string_view target) {
     if (part != "..") {
       named = true;
     } else if (named) {
-      return Refused(name, "a link may have \"..\" only at its beginning, it points to " +
-                               Quote(target));
+      return Refused(name,
+                     "a link may have \"..\" only at its beginning, it points to " + Quote(target));
     } else if (up_left-- == 0) {
       return Refused(name, "links out of the package are refused, it points to " + Quote(target));
     }
@@ -83,8 +81,8 @@ Status NameTable::Add(const std::string& name, Kind kind) {
        slash = name.find('/', slash + 1)) {
     const auto [at, added] = kinds_.emplace(name.substr(0, slash), Kind::kFolder);
     if (at->second != Kind::kFolder) {
-      return Refused(name, "it lies below " + Quote(at->first) +
-                               ", which is no folder in this package");
+      return Refused(name,
+                     "it lies below " + Quote(at->first) + ", which is no folder in this package");
     }
   }
   const auto [at, added] = kinds_.emplace(name, kind);

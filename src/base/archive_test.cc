@@ -39,13 +39,12 @@ fs::path Craft(const fs::path& folder, const std::string& name, const std::strin
       "    t.writestr(z, data)\n";
   const std::string open = name.ends_with(".zip") || name.ends_with(".whl")
                                ? "t = zipfile.ZipFile(path, 'w')\n"
-                           : name.ends_with(".tar")
-                               ? "t = tarfile.open(path, 'w')\n"
-                               : "t = tarfile.open(path, 'w:gz')\n";
+                           : name.ends_with(".tar") ? "t = tarfile.open(path, 'w')\n"
+                                                    : "t = tarfile.open(path, 'w:gz')\n";
   const fs::path path = folder / name;
   ProcessSpec spec;
-  spec.argv = {FindProgram("python3").string(), "-I", "-S", "-c", prologue + open + body + "\nt.close()\n",
-               path.string()};
+  spec.argv = {FindProgram("python3").string(),          "-I",         "-S", "-c",
+               prologue + open + body + "\nt.close()\n", path.string()};
   spec.env = {{"PATH", "/usr/bin:/bin"}, {"PYTHONWARNINGS", "ignore"}};
   auto run = RunProcess(spec, std::chrono::seconds(20));
   EXPECT_TRUE(run.ok());
@@ -86,15 +85,16 @@ class ArchiveTest : public ::testing::Test {
 
 TEST_F(ArchiveTest, UnpacksWhatIsHonest) {
   for (const char* name : {"a.tar.gz", "a.tgz", "a.tar"}) {
-    const fs::path archive = Craft(folder_.path(), name,
-                                   "add('./trainer-1.0/setup.py', b'setup()')\n"
-                                   "add('trainer-1.0/bin/run', b'#!', mode=0o6755)\n"
-                                   "add('trainer-1.0/empty', type=tarfile.DIRTYPE, mode=0o1700)\n"
-                                   "add('trainer-1.0/l', type=tarfile.SYMTYPE, linkname='bin/run')\n"
-                                   "add('trainer-1.0/bin/u', type=tarfile.SYMTYPE, linkname='../setup.py')\n"
-                                   "add('trainer-1.0/h', type=tarfile.LNKTYPE, linkname='trainer-1.0/bin/run')\n"
-                                   "add('trainer-1.0/\\u00fc.txt', b'u')\n"
-                                   "add('other', b'x' * 100000)\n");
+    const fs::path archive =
+        Craft(folder_.path(), name,
+              "add('./trainer-1.0/setup.py', b'setup()')\n"
+              "add('trainer-1.0/bin/run', b'#!', mode=0o6755)\n"
+              "add('trainer-1.0/empty', type=tarfile.DIRTYPE, mode=0o1700)\n"
+              "add('trainer-1.0/l', type=tarfile.SYMTYPE, linkname='bin/run')\n"
+              "add('trainer-1.0/bin/u', type=tarfile.SYMTYPE, linkname='../setup.py')\n"
+              "add('trainer-1.0/h', type=tarfile.LNKTYPE, linkname='trainer-1.0/bin/run')\n"
+              "add('trainer-1.0/\\u00fc.txt', b'u')\n"
+              "add('other', b'x' * 100000)\n");
     const fs::path to = folder_.path() / (std::string(name) + ".d");
     auto info = ExtractSafely(archive, to);
     ASSERT_TRUE(info.ok()) << info.error().message();
@@ -165,8 +165,7 @@ TEST_F(ArchiveTest, LinksThatLeaveTheFolder) {
 }
 
 TEST_F(ArchiveTest, NothingIsWrittenThroughALink) {
-  ExpectRefused(Tar("add('d', type=tarfile.SYMTYPE, linkname='.')\nadd('d/x', b'x')"),
-                "no folder");
+  ExpectRefused(Tar("add('d', type=tarfile.SYMTYPE, linkname='.')\nadd('d/x', b'x')"), "no folder");
   ExpectRefused(Tar("add('d/a', b'x')\nadd('d', type=tarfile.SYMTYPE, linkname='.')"), "twice");
   ExpectRefused(Tar("add('f', type=tarfile.SYMTYPE, linkname='g')\nadd('f', b'x')"), "twice");
   ExpectRefused(Zip("put('d', b'.', 0o120777)\nput('d/x', b'x')"), "no folder");
@@ -229,8 +228,8 @@ TEST_F(ArchiveTest, Bombs) {
 
 TEST_F(ArchiveTest, NoArchiveAtAll) {
   const fs::path path = folder_.path() / "x.tar.gz";
-  for (const std::string& bytes :
-       {std::string(), std::string("hello"), std::string(2048, '\0'), std::string("\x1f\x8b\x08")}) {
+  for (const std::string& bytes : {std::string(), std::string("hello"), std::string(2048, '\0'),
+                                   std::string("\x1f\x8b\x08")}) {
     std::ofstream(path, std::ios::trunc) << bytes;
     auto info = InspectPackage(path);
     ASSERT_FALSE(info.ok());
@@ -288,8 +287,7 @@ TEST_F(PackTest, ComesBackWithoutLeftOvers) {
   std::map<std::string, mode_t> found;
   for (const auto& entry : fs::recursive_directory_iterator(to)) {
     if (entry.is_directory()) continue;
-    found[entry.path().lexically_relative(to).string()] =
-        ModeOf(entry.path());
+    found[entry.path().lexically_relative(to).string()] = ModeOf(entry.path());
   }
   const std::map<std::string, mode_t> expected = {{"my_package/setup.py", 0644},
                                                   {"my_package/trainer/task.py", 0644},
@@ -304,7 +302,8 @@ TEST_F(PackTest, ComesBackWithoutLeftOvers) {
 
 TEST_F(PackTest, SameFilesSameBytes) {
   ASSERT_TRUE(PackFolder(source_, folder_.path() / "1.tar.gz").ok());
-  fs::last_write_time(source_ / "setup.py", fs::file_time_type::clock::now() - std::chrono::hours(9));
+  fs::last_write_time(source_ / "setup.py",
+                      fs::file_time_type::clock::now() - std::chrono::hours(9));
   ASSERT_TRUE(PackFolder(source_ / ".", folder_.path() / "2.tar.gz").ok());
   EXPECT_EQ(Slurp(folder_.path() / "1.tar.gz"), Slurp(folder_.path() / "2.tar.gz"));
 }

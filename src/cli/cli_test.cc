@@ -174,6 +174,8 @@ TEST_F(CliTest, ExitCodesAreDistinct) {
   EXPECT_THAT(io.err, HasSubstr(kTestAccessKey));
   EXPECT_EQ(Run({"jobs", "describe", "nope"}), 4);
   EXPECT_EQ(Run({"jobs", "list", "--endpoint", "http://127.0.0.1:1"}), 5);
+  EXPECT_THAT(io.err,
+              HasSubstr("at http://127.0.0.1:1 (from option --endpoint): Failed to connect"));
   EXPECT_THAT(io.err, HasSubstr("cloudml server"));
   EXPECT_EQ(Run({"jobs", "list", "--endpoint", "ftp://x"}), 2);
   platform.Answer("GET /cloud_ml/v1/train", 500, R"({"error": true, "message": "internal error"})");
@@ -304,6 +306,7 @@ TEST_F(CliTest, FollowShowsStatesAndTheWholeLog) {
   platform.ScriptSubmits(kGoodLife);
   EXPECT_EQ(Run({"jobs", "submit", "-n", "r", "-m", "t", "-u", "http://h/x.tar.gz", "-f"}), 0);
   EXPECT_EQ(io.out, "epoch 1\nepoch 2\nepoch 3\n");
+  EXPECT_EQ(io.err.find("r  running\n"), std::string::npos) << "said once";
   EXPECT_THAT(io.err, HasSubstr("r  creating   environment ready\n"));
   EXPECT_THAT(io.err, HasSubstr("r  running    (log follows; Ctrl-C leaves the job running)\n"));
   EXPECT_THAT(io.err, HasSubstr("r  completed  accuracy 0.974  in 21s\n"));
@@ -370,6 +373,34 @@ TEST_F(CliTest, AFailedJobIsExitCodeSixWithItsReason) {
   EXPECT_EQ(Run({"jobs", "submit", "-n", "g", "-m", "t", "-u", "http://h/x", "-argo"}), 6);
   EXPECT_EQ(io.out, "Epoch 3/20\nKilled\n");
   EXPECT_EQ(Run({"jobs", "wait", "r", "w"}), 6);
+}
+
+TEST_F(CliTest, AStartedJobIsNotTakenForItsLastEnd) {
+  const Step old_end{"failed", "as before", "", "Error", 1};
+  platform.AddJob("r", {old_end});
+  const std::string later = "2026-11-24T07:59:00Z";
+  platform.ScriptSubmits({old_end,
+                          old_end,
+                          {"running", "", "again\n", "", -1, later},
+                          {"completed", "", "", "", 0, later}});
+  EXPECT_EQ(Run({"jobs", "start", "-f", "r"}), 0) << io.err;
+  EXPECT_EQ(io.out, "again\n");
+}
+
+TEST_F(CliTest, ASubmitOfUnknownFateSaysSo) {
+  platform.Answer("POST /cloud_ml/v1/train", 503, R"({"error": true, "message": "shutting down"})");
+  EXPECT_EQ(Run({"jobs", "submit", "-n", "r", "-m", "t", "-u", "http://h/x"}), 5);
+  EXPECT_THAT(io.err, HasSubstr("cloudml jobs describe r"));
+}
+
+TEST_F(CliTest, ClusterByQuestions) {
+  io.input = {"", "1", "2", "4G", "", "", "2", "4", "8G", "1", "--x"};
+  EXPECT_EQ(Run({"jobs", "submit", "-n", "r", "-m", "t", "-u", "http://h/x", "-D"}), 0) << io.err;
+  EXPECT_EQ(
+      platform.last_submit().Get("cluster_spec").Dump(),
+      R"({"ps":{"count":1,"cpu_limit":"2","memory_limit":"4G"},)"
+      R"("worker":{"count":2,"cpu_limit":"4","memory_limit":"8G","gpu_limit":1,"task_args":"--x"}})");
+  EXPECT_EQ(Run({"jobs", "submit", "-n", "r", "-m", "t", "-u", "http://h/x", "-D", "-c", "4"}), 2);
 }
 
 TEST_F(CliTest, WaitingForADeletedJobEnds) {
@@ -451,6 +482,23 @@ TEST_F(CliTest, DownloadGoesOnWhereItWasCut) {
   EXPECT_EQ(ranges, 4);
   platform.CutNext(1000);  // until patience ends: what came stays
   EXPECT_EQ(Run({"fs", "cat", "fds://b/big"}), 5);
+}
+
+TEST_F(CliTest, DownloadGoesOnInTheNextRun) {
+  const std::string bytes(300'000, 'x');
+  platform.PutObject("b", "big", bytes + "end");
+  platform.CutNext(1);
+  io.on_pause = [&] { platform.Stop(); };
+  EXPECT_EQ(Run({"fs", "cp", "fds://b/big", (home.path() / "big").string()}), 5);
+  EXPECT_FALSE(std::filesystem::exists(home.path() / "big")) << "only whole files appear";
+  io.on_pause = nullptr;
+  platform.Start();
+  EXPECT_EQ(Run({"fs", "cp", "fds://b/big", (home.path() / "big").string()}), 0) << io.err;
+  EXPECT_TRUE(Read("big") == bytes + "end");
+  for (const auto& entry : std::filesystem::directory_iterator(home.path())) {
+    EXPECT_FALSE(entry.path().extension() == ".part") << entry.path();
+  }
+  EXPECT_EQ(platform.last_range(), "bytes=150001-");
 }
 
 TEST_F(CliTest, UploadGoesOnWithTheMissingParts) {

@@ -52,6 +52,7 @@ std::vector<std::string> LookUp(Context& context, std::string_view kind) {
   }
   const auto rest = context.rest();
   if (!rest.ok()) return names;
+  rest.value()->set_answer_time(std::chrono::seconds(2));  // somebody is typing
   const bool jobs = kind == "job";
   if (!jobs && kind != "runtime") return names;
   const auto reply = rest.value()->Get(jobs ? "/train" : "/runtimes");
@@ -134,8 +135,7 @@ std::vector<std::string> Candidates(const std::vector<Command>& commands,
   }
   std::erase_if(all, [&](const std::string& c) { return !c.starts_with(typing); });
   std::ranges::sort(all);
-  const auto twice = std::ranges::unique(all);
-  all.erase(twice.begin(), twice.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
   return all;
 }
 

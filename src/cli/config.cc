@@ -22,6 +22,13 @@ std::string FirstEnv(const Setting& s, const Terminal& terminal, std::string& so
   return "";
 }
 
+std::string OptionName(const std::string& key) {
+  for (const Option& o : GlobalOptions()) {
+    if (o.key() == key) return o.names.back();
+  }
+  return "--" + key;
+}
+
 }  // namespace
 
 const std::vector<Setting>& AllSettings() {
@@ -99,8 +106,10 @@ std::string WithScheme(std::string_view endpoint) {
 std::string Settings::endpoint() const { return WithScheme(Get("xiaomi_cloudml_endpoint")); }
 
 std::string Settings::fds_endpoint() const {
-  const std::string url = WithScheme(Get("xiaomi_fds_endpoint"));
-  return url.empty() ? endpoint() : url;
+  const std::string named = Get("xiaomi_fds_endpoint");
+  // Host and port alone, and the server's own: then the scheme is the server's, too.
+  if (named.empty() || endpoint().ends_with("://" + named)) return endpoint();
+  return WithScheme(named);
 }
 
 std::filesystem::path ConfigFile(const Typed& flags, const Terminal& terminal) {
@@ -180,7 +189,7 @@ Result<Settings> ResolveSettings(const Typed& flags, const Terminal& terminal) {
   for (const Setting& s : AllSettings()) {
     Value value;
     if (!s.flag.empty() && flags.Has(s.flag)) {
-      value = {flags.Get(s.flag), "flag"};
+      value = {flags.Get(s.flag), "option " + OptionName(s.flag)};
     } else if (value.text = FirstEnv(s, terminal, value.source); value.text.empty()) {
       if (const std::string text = context.Get(s.key).Text(); !text.empty()) {
         value = {text, "context " + settings.context};

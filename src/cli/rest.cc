@@ -18,7 +18,6 @@ using codec::Document;
 
 constexpr std::string_view kPrefix = "/cloud_ml/v1";
 constexpr std::size_t kMostAnswer = 512U << 20;
-constexpr auto kAnswerTime = std::chrono::minutes(2);
 
 std::int64_t UnixSeconds(const Clock& clock) {
   return std::chrono::duration_cast<std::chrono::seconds>(clock.Now().time_since_epoch()).count();
@@ -68,7 +67,7 @@ Result<net::ClientRequest> Rest::Prepare(const std::string& method, const std::s
   }
   if (!all.empty()) request.url += "?" + all;
   request.body = body;
-  request.total_time = kAnswerTime;
+  request.total_time = answer_time_;
   return request;
 }
 
@@ -98,10 +97,16 @@ Error Rest::Unreachable(const Error& error) const {
             fmt::format("endpoint {}: {}\nit comes from {}", Quote(settings_.endpoint()),
                         error.message(), settings_.Source("xiaomi_cloudml_endpoint"))};
   }
-  return {error.code(), fmt::format("cannot reach the server at {} (from {}): {}\n"
-                                    "is it running? start one with: cloudml server --data DIR",
-                                    settings_.endpoint(),
-                                    settings_.Source("xiaomi_cloudml_endpoint"), error.message())};
+  // The transport's message begins with the address, which has been said.
+  std::string why = error.message();
+  if (const std::size_t end = why.find(": ");
+      why.starts_with(settings_.endpoint()) && end != std::string::npos) {
+    why = why.substr(end + 2);
+  }
+  return {error.code(),
+          fmt::format("cannot reach the server at {} (from {}): {}\n"
+                      "is it running? start one with: cloudml server --data DIR",
+                      settings_.endpoint(), settings_.Source("xiaomi_cloudml_endpoint"), why)};
 }
 
 Error Rest::AnswerError(const net::ClientResponse& response, std::string_view body) const {

@@ -40,6 +40,7 @@ class Rest {
   Status Stream(const std::string& path, const std::string& query, std::chrono::milliseconds most,
                 const std::function<void(std::string_view)>& on_bytes);
 
+  void set_answer_time(std::chrono::milliseconds time) { answer_time_ = time; }
   static std::string Segment(std::string_view name);  // percent-encoded for a path
   const Settings& settings() const { return settings_; }
 
@@ -55,6 +56,7 @@ class Rest {
   const Settings& settings_;
   std::string org_id_;
   const Clock& clock_;
+  std::chrono::milliseconds answer_time_{120'000};  // of a call that is no stream
   net::HttpClient http_;
 };
 

@@ -89,7 +89,10 @@ TEST(YamlTest, TypesAndLimits) {
       d.value().Dump(),
       R"({"a":1,"b":"1","c":"1.5","d":true,"e":null,"f":"007","g":{"h":["x","y"]},"i":"2.15.1"})");
   EXPECT_NE(ParseYaml("a: [1,\nb: 2").error().message().find("line"), std::string::npos);
-  EXPECT_FALSE(ParseYaml(std::string(200, '[') + std::string(200, ']')).ok());
+  for (const std::size_t deep : {200U, 20'000U}) {
+    EXPECT_FALSE(ParseYaml(std::string(deep, '[') + std::string(deep, ']')).ok());
+    EXPECT_FALSE(ParseYaml(std::string(deep, '{')).ok());
+  }
   std::string bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\n";
   for (char c = 'b'; c < 'j'; ++c) {
     bomb += std::string(1, c) + ": &" + c + " [";

@@ -33,6 +33,51 @@ Status CheckComplete(const Document& request) {
                    "\nall options: cloudml jobs submit --help");
 }
 
+// The published client's questions about a cluster (cloud_ml v1, 6.3).
+Result<Document> AskCluster(Context& context) {
+  const auto ask = [&](const std::string& question) -> Result<std::string> {
+    const auto line = context.terminal().ReadLine(question + ": ", Echo::kShown);
+    if (!line)
+      return Error(Code::kInvalidArgument,
+                   "the input ended before the cluster was described\nwithout questions: -cs JSON");
+    return std::string(Trim(*line));
+  };
+  CML_ASSIGN_OR_RETURN(std::string types, ask("task types [ps worker]"));
+  if (types.empty()) types = "ps worker";
+  Document cluster = Document::Object();
+  for (const std::string_view part : Split(types, ' ')) {
+    if (part.empty()) continue;
+    const std::string type(part);
+    Document task = Document::Object();
+    for (const char* field : {"count", "cpu_limit", "memory_limit", "gpu_limit", "task_args"}) {
+      CML_ASSIGN_OR_RETURN(const std::string answer, ask(type + " " + field));
+      if (answer.empty()) continue;
+      const bool number =
+          std::string_view(field) == "count" || std::string_view(field) == "gpu_limit";
+      const auto n = ParseInt(answer);
+      if (number && !n)
+        return Error(Code::kInvalidArgument,
+                     type + " " + field + " " + Quote(answer) + ": a whole number is wanted");
+      task.Set(field, number ? Document::Integer(*n) : Document::String(answer));
+    }
+    cluster.Set(type, task);
+  }
+  return cluster;
+}
+
+Status AddCluster(Context& context, const Typed& typed, Document& request) {
+  if (!typed.Has("distributed")) return Ok{};
+  for (const char* flag : {"cpu_limit", "memory_limit", "gpu_limit", "gpu_type"}) {
+    if (typed.Has(flag))
+      return Error(Code::kInvalidArgument,
+                   std::string("--") + flag +
+                       " and -D exclude each other: with -D each task has its own limits");
+  }
+  CML_ASSIGN_OR_RETURN(const Document cluster, AskCluster(context));
+  request.Set("cluster_spec", cluster);
+  return Ok{};
+}
+
 Result<Document> BuildRequest(Context& context, const Typed& typed) {
   Document request = Document::Object();
   if (const auto file = typed.Find("filename")) {
@@ -45,6 +90,7 @@ Result<Document> BuildRequest(Context& context, const Typed& typed) {
   }
   CML_RETURN_IF_ERROR(ApplyFlags(typed, request));
   CML_RETURN_IF_ERROR(CheckComplete(request));
+  CML_RETURN_IF_ERROR(AddCluster(context, typed, request));
   CML_ASSIGN_OR_RETURN(const Settings* const settings, context.settings());
   if (!request.Has("fds_bucket") && !settings->default_bucket().empty()) {
     request.Set("fds_bucket", settings->default_bucket());
@@ -73,6 +119,15 @@ Outcome PrintLogAfterwards(Context& context, const std::string& name) {
   return ExitCode::kOk;
 }
 
+// An answer that did not come does not say that nothing happened.
+Error UnknownFate(const Error& error, const Document& request) {
+  if (error.code() != Code::kUnavailable && error.code() != Code::kDeadlineExceeded) return error;
+  return {error.code(), error.message() +
+                            "\nwhether it was submitted is not known; look before you try again: "
+                            "cloudml jobs describe " +
+                            request.Get("job_name").Text()};
+}
+
 Outcome SubmitJob(Context& context, const Typed& typed) {
   CML_ASSIGN_OR_RETURN(Document request, BuildRequest(context, typed));
   CML_ASSIGN_OR_RETURN(Rest* const rest, context.rest());
@@ -84,9 +139,9 @@ Outcome SubmitJob(Context& context, const Typed& typed) {
     CML_ASSIGN_OR_RETURN(const std::string resolved, ResolvePackages(context, uris, options));
     request.Set("trainer_uri", resolved);
   }
-  CML_ASSIGN_OR_RETURN(const ApiReply reply,
-                       rest->Post("/train", request.Dump(), dry ? "dry_run=true" : ""));
-  const Document& job = reply.body;
+  auto posted = rest->Post("/train", request.Dump(), dry ? "dry_run=true" : "");
+  if (!posted.ok()) return UnknownFate(posted.error(), request);
+  const Document job = posted.value().body;
   if (dry) return ShowDryRun(context, typed, job);
   const std::string name = job.Get("job_name").Str(request.Get("job_name").Text());
   const Format format = OutputFormat(typed);
@@ -131,6 +186,10 @@ std::vector<Option> SubmitOptions() {
        "",
        "wait for the end and show changes of state; exit code 6 when the job fails"},
       {{"-argo", "--argo_mode"}, Takes::kNothing, "", "wait for the end, then print the log"},
+      {{"-D", "--distributed"},
+       Takes::kNothing,
+       "",
+       "ask for the tasks of a distributed job (instead of -cs)"},
       {{"--dry-run"},
        Takes::kNothing,
        "",

@@ -20,6 +20,7 @@ constexpr milliseconds kLongSlice{600'000};
 constexpr milliseconds kPoll{1'000};
 constexpr milliseconds kBetweenLines{5'000};  // of the same state, where nobody can see them change
 constexpr milliseconds kSettle{300};
+constexpr milliseconds kTakenUp{30'000};  // a start is taken up by then
 
 // Waits longer after each failure in a row, and knows when to give up.
 class Patience {
@@ -60,13 +61,14 @@ class StateLines {
   explicit StateLines(Context& context) : context_(context) {}
 
   void Show(const Document& job, std::string_view note) {
-    std::string line = StateLine(job, context_.ErrColours());
+    const std::string plain = StateLine(job, context_.ErrColours());
+    if (plain == last_) return;
+    std::string line = plain;
     if (!note.empty()) {
       constexpr std::size_t kBeforeNote = 2 + 9;  // blanks and state
       const std::size_t name = DisplayWidth(OneLine(job.Get("job_name").Text()));
       line = PadRight(line, name + kBeforeNote) + "  " + std::string(note);
     }
-    if (line == last_) return;
     const std::string state = job.Get("state").Text();
     const bool same_state = state == state_;
     const bool terminal = context_.terminal().ErrIsTerminal();
@@ -78,7 +80,7 @@ class StateLines {
     } else {
       context_.Err(BreakLine() + line + "\n");
     }
-    last_ = line;
+    last_ = plain;
     state_ = state;
     shown_ = context_.Now();
     on_top_ = true;
@@ -174,13 +176,15 @@ Result<LogReader::End> LogReader::Read(const std::function<void(std::string_view
   return status.error();
 }
 
-Result<Document> WatchJob(Context& context, const std::string& job, ShowLog log) {
+Result<Document> WatchJob(Context& context, const std::string& job, ShowLog log,
+                          const std::string& stale_since) {
   CML_ASSIGN_OR_RETURN(Rest* const rest, context.rest());
   const InterruptNotice notice(
       job + " goes on without us; take it up again: cloudml jobs logs -f " + job);
   LogReader reader(*rest, job);
   StateLines lines(context);
   Patience patience(context);
+  const SysTime began = context.Now();
   const auto show_log = [&](std::string_view bytes) {
     context.Out(bytes);
     lines.LogShown(bytes);
@@ -195,6 +199,11 @@ Result<Document> WatchJob(Context& context, const std::string& job, ShowLog log)
     const Document object = got.value().body;
     const std::string state = object.Get("state").Text();
     const bool ended = IsEnded(state);
+    if ((ended || state == "initial") && !stale_since.empty() &&
+        object.Get("state_since").Str() == stale_since && context.Now() - began < kTakenUp) {
+      context.terminal().Pause(kSettle);
+      continue;
+    }
     if (!ended) {
       const bool first_log = log == ShowLog::kYes && state == "running" && !reader.begun();
       lines.Show(object, first_log ? "(log follows; Ctrl-C leaves the job running)" : "");

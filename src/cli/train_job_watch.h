@@ -50,7 +50,11 @@ enum class ShowLog { kNo, kYes };
 
 // Shows changes of state on standard error (and the log on standard output) until the job ends;
 // the train object as it was then.
-Result<codec::Document> WatchJob(Context& context, const std::string& job, ShowLog log);
+//
+// `stale_since`: after a restart of the job, since when it was in its last end state. As long as
+// the server shows that one, it has not taken the start up yet, and we wait for it.
+Result<codec::Document> WatchJob(Context& context, const std::string& job, ShowLog log,
+                                 const std::string& stale_since = "");
 
 // Says how it ended, with the end of its log when `log` was not shown: kOk or kJobFailed.
 ExitCode ReportEnd(Context& context, const codec::Document& job, ShowLog log);

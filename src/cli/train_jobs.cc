@@ -231,7 +231,8 @@ Outcome StartJobs(Context& context, const Typed& typed) {
     CML_ASSIGN_OR_RETURN(const ApiReply reply, rest->Get(JobPath(name, "/start")));
     if (typed.Has("follow") || typed.Has("watch")) {
       const ShowLog log = typed.Has("follow") ? ShowLog::kYes : ShowLog::kNo;
-      CML_ASSIGN_OR_RETURN(const Document end, WatchJob(context, name, log));
+      CML_ASSIGN_OR_RETURN(const Document end,
+                           WatchJob(context, name, log, reply.body.Get("state_since").Str()));
       return ReportEnd(context, end, log);
     }
     if (OutputFormat(typed) == Format::kJson) {

@@ -40,7 +40,8 @@ Word Step(const Tables<Word>& t, Word state, std::string_view data) {
     for (std::size_t i = 0; i < 8; ++i) state ^= t[7 - i][word >> (8 * i) & 255];
     data.remove_prefix(8);
   }
-  for (std::size_t i = 0; i < data.size(); ++i) state = (state >> 8) ^ t[0][(state ^ byte(i)) & 255];
+  for (std::size_t i = 0; i < data.size(); ++i)
+    state = (state >> 8) ^ t[0][(state ^ byte(i)) & 255];
   return state;
 }
 
@@ -48,17 +49,25 @@ Word Step(const Tables<Word>& t, Word state, std::string_view data) {
 
 void Crc::Update(std::string_view data) {
   switch (kind_) {
-    case CrcKind::kCrc32: state_ = Step(kCrc32, static_cast<std::uint32_t>(state_), data); break;
-    case CrcKind::kCrc32c: state_ = Step(kCrc32c, static_cast<std::uint32_t>(state_), data); break;
-    case CrcKind::kCrc64Nvme: state_ = Step(kCrc64Nvme, state_, data); break;
+    case CrcKind::kCrc32:
+      state_ = Step(kCrc32, static_cast<std::uint32_t>(state_), data);
+      break;
+    case CrcKind::kCrc32c:
+      state_ = Step(kCrc32c, static_cast<std::uint32_t>(state_), data);
+      break;
+    case CrcKind::kCrc64Nvme:
+      state_ = Step(kCrc64Nvme, state_, data);
+      break;
   }
 }
 
 std::uint64_t Crc::value() const {
   switch (kind_) {
     case CrcKind::kCrc32:
-    case CrcKind::kCrc32c: return static_cast<std::uint32_t>(~state_);
-    case CrcKind::kCrc64Nvme: return ~state_;
+    case CrcKind::kCrc32c:
+      return static_cast<std::uint32_t>(~state_);
+    case CrcKind::kCrc64Nvme:
+      return ~state_;
   }
   return 0;
 }

@@ -39,9 +39,15 @@ const EVP_MD* Algorithm(Hash hash) {
   static const Fetched fetched;
   const EVP_MD* md = nullptr;
   switch (hash) {
-    case Hash::kMd5: md = fetched.md5; break;
-    case Hash::kSha1: md = fetched.sha1; break;
-    case Hash::kSha256: md = fetched.sha256; break;
+    case Hash::kMd5:
+      md = fetched.md5;
+      break;
+    case Hash::kSha1:
+      md = fetched.sha1;
+      break;
+    case Hash::kSha256:
+      md = fetched.sha256;
+      break;
   }
   if (md == nullptr) std::abort();
   return md;

@@ -57,9 +57,13 @@ TEST(Digest, FromManyThreads) {
 
 // RFC 4648, section 10.
 TEST(Base64, KnownTexts) {
-  const std::pair<std::string, std::string> rows[] = {
-      {"", ""},         {"f", "Zg=="},       {"fo", "Zm8="},        {"foo", "Zm9v"},
-      {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+  const std::pair<std::string, std::string> rows[] = {{"", ""},
+                                                      {"f", "Zg=="},
+                                                      {"fo", "Zm8="},
+                                                      {"foo", "Zm9v"},
+                                                      {"foob", "Zm9vYg=="},
+                                                      {"fooba", "Zm9vYmE="},
+                                                      {"foobar", "Zm9vYmFy"}};
   for (const auto& [bytes, text] : rows) {
     EXPECT_EQ(ToBase64(bytes), text);
     auto back = FromBase64(text);
@@ -77,8 +81,8 @@ TEST(Base64, EveryByteComesBack) {
 }
 
 TEST(Base64, OneValueHasOneText) {
-  for (const char* bad : {"Zg", "Zg=", "Zg==\n", " Zg==", "Zh==", "Zm9=", "Z===", "====", "Zg==Zg==",
-                          "Zm9v!A==", "Zm-_", "Z=g="}) {
+  for (const char* bad : {"Zg", "Zg=", "Zg==\n", " Zg==", "Zh==", "Zm9=", "Z===", "====",
+                          "Zg==Zg==", "Zm9v!A==", "Zm-_", "Z=g="}) {
     auto r = FromBase64(bad);
     ASSERT_FALSE(r.ok()) << bad;
     EXPECT_EQ(r.error().code(), Code::kInvalidArgument);

@@ -32,8 +32,9 @@ const unsigned char* Bytes(std::string_view s) {
 unsigned char* Bytes(std::string& s) { return reinterpret_cast<unsigned char*>(s.data()); }
 
 Error NotOurs() {
-  return Error(Code::kDataLoss, "a sealed secret cannot be opened: it was altered, or sealed with "
-                                "another key file");
+  return Error(Code::kDataLoss,
+               "a sealed secret cannot be opened: it was altered, or sealed with "
+               "another key file");
 }
 
 // Makes the key file whole or not at all, and never over one that is there: two servers that start
@@ -93,15 +94,15 @@ std::string Sealer::Seal(std::string_view plain, std::string_view context) const
   std::string tag(kTagBytes, '\0');
   Context c(EVP_CIPHER_CTX_new());
   int n = 0;
-  const bool ok =
-      c && EVP_EncryptInit_ex2(c.get(), EVP_aes_256_gcm(), Bytes(key_.Reveal()), Bytes(nonce),
-                               nullptr) == 1 &&
-      EVP_EncryptUpdate(c.get(), nullptr, &n, Bytes(context), static_cast<int>(context.size())) ==
-          1 &&
-      EVP_EncryptUpdate(c.get(), Bytes(cipher), &n, Bytes(plain),
-                        static_cast<int>(plain.size())) == 1 &&
-      EVP_EncryptFinal_ex(c.get(), Bytes(tag), &n) == 1 &&
-      EVP_CIPHER_CTX_ctrl(c.get(), EVP_CTRL_AEAD_GET_TAG, kTagBytes, tag.data()) == 1;
+  const bool ok = c &&
+                  EVP_EncryptInit_ex2(c.get(), EVP_aes_256_gcm(), Bytes(key_.Reveal()),
+                                      Bytes(nonce), nullptr) == 1 &&
+                  EVP_EncryptUpdate(c.get(), nullptr, &n, Bytes(context),
+                                    static_cast<int>(context.size())) == 1 &&
+                  EVP_EncryptUpdate(c.get(), Bytes(cipher), &n, Bytes(plain),
+                                    static_cast<int>(plain.size())) == 1 &&
+                  EVP_EncryptFinal_ex(c.get(), Bytes(tag), &n) == 1 &&
+                  EVP_CIPHER_CTX_ctrl(c.get(), EVP_CTRL_AEAD_GET_TAG, kTagBytes, tag.data()) == 1;
   if (!ok) std::abort();  // out of memory or a broken library: never store a half-sealed secret
   return std::string(kVersion) + ToBase64(nonce + cipher + tag);
 }
@@ -113,22 +114,21 @@ Result<Secret> Sealer::Open(std::string_view sealed, std::string_view context) c
   if (!bytes.ok() || bytes.value().size() < kNonceBytes + kTagBytes) return NotOurs();
   const std::string_view all = bytes.value();
   const std::string_view nonce = all.substr(0, kNonceBytes);
-  const std::string_view cipher =
-      all.substr(kNonceBytes, all.size() - kNonceBytes - kTagBytes);
+  const std::string_view cipher = all.substr(kNonceBytes, all.size() - kNonceBytes - kTagBytes);
   std::string tag(all.substr(all.size() - kTagBytes));
   std::string plain(cipher.size(), '\0');
   std::string rest(kTagBytes, '\0');  // a stream mode leaves nothing over
   Context c(EVP_CIPHER_CTX_new());
   int n = 0;
-  const bool ok =
-      c && EVP_DecryptInit_ex2(c.get(), EVP_aes_256_gcm(), Bytes(key_.Reveal()), Bytes(nonce),
-                               nullptr) == 1 &&
-      EVP_DecryptUpdate(c.get(), nullptr, &n, Bytes(context), static_cast<int>(context.size())) ==
-          1 &&
-      EVP_DecryptUpdate(c.get(), Bytes(plain), &n, Bytes(cipher),
-                        static_cast<int>(cipher.size())) == 1 &&
-      EVP_CIPHER_CTX_ctrl(c.get(), EVP_CTRL_AEAD_SET_TAG, kTagBytes, tag.data()) == 1 &&
-      EVP_DecryptFinal_ex(c.get(), Bytes(rest), &n) == 1;
+  const bool ok = c &&
+                  EVP_DecryptInit_ex2(c.get(), EVP_aes_256_gcm(), Bytes(key_.Reveal()),
+                                      Bytes(nonce), nullptr) == 1 &&
+                  EVP_DecryptUpdate(c.get(), nullptr, &n, Bytes(context),
+                                    static_cast<int>(context.size())) == 1 &&
+                  EVP_DecryptUpdate(c.get(), Bytes(plain), &n, Bytes(cipher),
+                                    static_cast<int>(cipher.size())) == 1 &&
+                  EVP_CIPHER_CTX_ctrl(c.get(), EVP_CTRL_AEAD_SET_TAG, kTagBytes, tag.data()) == 1 &&
+                  EVP_DecryptFinal_ex(c.get(), Bytes(rest), &n) == 1;
   Secret opened(std::move(plain));  // wiped also where the tag does not match
   if (!ok) return NotOurs();
   return opened;

@@ -25,12 +25,15 @@ bool IsControl(char c) {
 
 BodyDecoder::BodyDecoder(Framing framing, std::uint64_t length) {
   switch (framing) {
-    case Framing::kNone: break;
+    case Framing::kNone:
+      break;
     case Framing::kLength:
       left_ = length;
       state_ = length == 0 ? State::kDone : State::kLength;
       break;
-    case Framing::kChunked: state_ = State::kSize; break;
+    case Framing::kChunked:
+      state_ = State::kSize;
+      break;
   }
 }
 
@@ -97,7 +100,8 @@ std::string_view BodyDecoder::Framed(char c) {
       return {};
     case State::kLength:
     case State::kData:
-    case State::kDone: break;
+    case State::kDone:
+      break;
   }
   return "malformed chunk";
 }

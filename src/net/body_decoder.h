@@ -24,15 +24,25 @@ class BodyDecoder {
 
  private:
   enum class State {
-    kLength, kSize, kExtension, kSizeLf, kData, kDataCr, kDataLf, kTrailer, kTrailerLine,
-    kTrailerLf, kLastLf, kDone
+    kLength,
+    kSize,
+    kExtension,
+    kSizeLf,
+    kData,
+    kDataCr,
+    kDataLf,
+    kTrailer,
+    kTrailerLine,
+    kTrailerLf,
+    kLastLf,
+    kDone
   };
   std::string_view Framed(char c);  // one byte that is not data; the fault, if any
 
   State state_ = State::kDone;
-  std::uint64_t left_ = 0;      // of the body or of this chunk
+  std::uint64_t left_ = 0;  // of the body or of this chunk
   unsigned digits_ = 0;
-  std::size_t overhead_ = 0;    // bytes of extensions and trailers so far
+  std::size_t overhead_ = 0;  // bytes of extensions and trailers so far
 };
 
 }  // namespace cml::net

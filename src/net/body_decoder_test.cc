@@ -31,7 +31,8 @@ Decoded DecodeIn(BodyDecoder decoder, const std::string& wire, std::size_t step)
 }
 
 std::string_view ChunkFault(const std::string& wire) {
-  const std::string_view whole = DecodeIn(BodyDecoder(Framing::kChunked, 0), wire, wire.size()).fault;
+  const std::string_view whole =
+      DecodeIn(BodyDecoder(Framing::kChunked, 0), wire, wire.size()).fault;
   EXPECT_EQ(DecodeIn(BodyDecoder(Framing::kChunked, 0), wire, 1).fault, whole);
   return whole;
 }
@@ -46,8 +47,9 @@ TEST(BodyDecoderTest, TakesExactlyTheLength) {
 }
 
 TEST(BodyDecoderTest, JoinsChunksHoweverTheyCome) {
-  const std::string wire = "5;ext=\"a\"\r\nhello\r\n00C\r\n, wide world\r\n"
-                           "0;last\r\nTrailer: x\r\nOther: y\r\n\r\nGET /";
+  const std::string wire =
+      "5;ext=\"a\"\r\nhello\r\n00C\r\n, wide world\r\n"
+      "0;last\r\nTrailer: x\r\nOther: y\r\n\r\nGET /";
   for (std::size_t step = 1; step <= wire.size(); ++step) {
     const auto d = DecodeIn(BodyDecoder(Framing::kChunked, 0), wire, step);
     ASSERT_EQ(d.fault, "") << step;

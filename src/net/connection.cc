@@ -16,7 +16,7 @@ namespace {
 constexpr std::uint64_t kMostLinger = 64ULL << 20;
 constexpr std::chrono::milliseconds kLingerTime{5'000};
 constexpr std::chrono::milliseconds kLingerSilence{1'500};
-constexpr std::size_t kCopied = 32 * 1024;  // bodies up to here go out in one write with the head
+constexpr std::size_t kCopied = 32 * 1024;   // bodies up to here go out in one write with the head
 constexpr std::size_t kMostKept = 8 * 1024;  // of the output buffer, between requests
 
 }  // namespace
@@ -91,8 +91,10 @@ bool Connection::SwallowStray() {
         in_.Consume(kStrayChunk.size());
         stray_may_follow_ = false;
         break;
-      case Stray::kPerhaps: return true;
-      case Stray::kNo: break;
+      case Stray::kPerhaps:
+        return true;
+      case Stray::kNo:
+        break;
     }
   }
   // An empty line before a request is ignored (RFC 9112, section 2.2).
@@ -108,7 +110,8 @@ Connection::Take Connection::TakeHead() {
     fault_ = *found.fault;
     return Take::kFault;
   }
-  if (found.length > options_.most_head || (found.length == 0 && in_.size() >= options_.most_head)) {
+  if (found.length > options_.most_head ||
+      (found.length == 0 && in_.size() >= options_.most_head)) {
     fault_ = scanner_.past_first_line() ? HeadFault{431, "the request's head is too large"}
                                         : HeadFault{414, "the request target is too long"};
     return Take::kFault;
@@ -157,7 +160,8 @@ Task<Connection::After> Connection::ServeOne() {
   ClearDeadline();
   if (take == Take::kFault) co_return co_await Refuse(fault_.status, fault_.message);
 
-  loop_.requests.store(loop_.requests.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  loop_.requests.store(loop_.requests.load(std::memory_order_relaxed) + 1,
+                       std::memory_order_relaxed);
   stray_may_follow_ = head_.framing == Framing::kNone;
   Request& request = head_.request;
   request.peer = peer_;

@@ -67,16 +67,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool SwallowStray();
   bool FindRoute() noexcept;
   Task<After> ServeOne();
-  Task<After> Answer();                        // response_ to request_
+  Task<After> Answer();  // response_ to request_
   Task<After> Refuse(int status, std::string_view message);
   After AfterAnswer() const;
-  Task<bool> Write(std::string_view bytes);    // false: the client is gone
+  Task<bool> Write(std::string_view bytes);  // false: the client is gone
   Task<void> DrainInput();
   bool WantsBody(const Response& response) const;
 
   // ---- connection_body.cc
-  Task<std::size_t> ReadSome(std::size_t least);   // 0: end, error, or time over
-  Task<std::optional<After>> ReadBody();           // nullopt: body complete
+  Task<std::size_t> ReadSome(std::size_t least);  // 0: end, error, or time over
+  Task<std::optional<After>> ReadBody();          // nullopt: body complete
   // Then co_await WorkerDone(). Apart, because GCC 12 destroys some temporaries of an operand of
   // co_await twice; for the same reason no operand here has a temporary with a destructor.
   bool HandOver(std::function<void()> work);  // false: no thread
@@ -109,14 +109,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string out_;
   std::string peer_;
 
-  bool idle_ = false;      // waiting for the first byte of a request
+  bool idle_ = false;  // waiting for the first byte of a request
   bool expired_ = false;
   bool cut_ = false;
   bool worker_done_ = false;
   bool stray_may_follow_ = false;  // the last head had no framing header
   bool head_begun_ = false;        // its time limit is running
   bool peer_gone_ = false;
-  bool watching_ = false;          // WatchPeer's wait is pending
+  bool watching_ = false;  // WatchPeer's wait is pending
   bool woken_ = false;
 
   HeadScanner scanner_;
@@ -125,7 +125,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Route route_;
   Response response_;
   BodyDecoder body_;
-  std::uint64_t body_bytes_ = 0;                // read of this body, framing included
+  std::uint64_t body_bytes_ = 0;  // read of this body, framing included
   std::chrono::steady_clock::duration body_waited_{};
   std::string request_id_;
   bool is_head_ = false;  // the method, not the part

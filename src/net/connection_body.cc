@@ -34,8 +34,9 @@ std::string WhatWasThrown() {
 Task<std::size_t> Connection::ReadSome(std::size_t least) {
   using std::chrono::milliseconds;
   const TimePoint begin = std::chrono::steady_clock::now();
-  const auto earned = options_.body_progress_time +
-                      milliseconds(std::min<std::uint64_t>(body_bytes_, kMostCounted) * 1000 / kLeastRate);
+  const auto earned =
+      options_.body_progress_time +
+      milliseconds(std::min<std::uint64_t>(body_bytes_, kMostCounted) * 1000 / kLeastRate);
   const auto left = std::chrono::duration_cast<milliseconds>(earned - body_waited_);
   SetDeadline(std::clamp(left, milliseconds(1), options_.body_progress_time));
   const InputBuffer::Space room = in_.Room(least);

@@ -13,7 +13,7 @@
 namespace cml::net {
 namespace {
 
-constexpr std::size_t kMostPipelined = 16 * 1024;  // read ahead while an answer is streamed
+constexpr std::size_t kMostPipelined = 16 * 1024;   // read ahead while an answer is streamed
 constexpr std::chrono::milliseconds kLeastWait{1};  // a source that forgets to say how long
 
 }  // namespace
@@ -45,7 +45,8 @@ Task<Connection::After> Connection::Stream() {
       if (!head_sent) {
         refused = std::move(*piece_).error();
       } else {
-        LogWarning("answer cut short", {{"request", request_id_}, {"why", piece_->error().message()}});
+        LogWarning("answer cut short",
+                   {{"request", request_id_}, {"why", piece_->error().message()}});
       }
       break;
     }
@@ -59,8 +60,12 @@ Task<Connection::After> Connection::Stream() {
     if (!head_sent) {
       loop_.CountAnswer(response_.status);
       AppendHead(response_,
-                 {.framing = framing, .length = left + piece.bytes.size(), .keep_alive = keep_alive_,
-                  .http_1_0 = head_.http_1_0, .date = loop_.date.Now(), .request_id = request_id_},
+                 {.framing = framing,
+                  .length = left + piece.bytes.size(),
+                  .keep_alive = keep_alive_,
+                  .http_1_0 = head_.http_1_0,
+                  .date = loop_.date.Now(),
+                  .request_id = request_id_},
                  out_);
       head_sent = true;
     }

@@ -85,7 +85,7 @@ class EventLoop {
   DateCache date;
   std::atomic<std::uint64_t> requests{0};
   std::array<std::atomic<std::uint64_t>, 500> answers{};  // by status, from 100 on
-  unsigned refusing = 0;  // connections that only get a 503
+  unsigned refusing = 0;                                  // connections that only get a 503
 
  private:
   void Arm(TimePoint t);

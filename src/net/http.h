@@ -19,7 +19,9 @@ namespace cml::net {
 // Header fields in order of arrival; names compare without case.
 class Headers {
  public:
-  void Add(std::string name, std::string value) { all_.emplace_back(std::move(name), std::move(value)); }
+  void Add(std::string name, std::string value) {
+    all_.emplace_back(std::move(name), std::move(value));
+  }
   void Set(std::string name, std::string value);  // replaces all of that name
   std::string_view Get(std::string_view name) const;  // the first; empty: none
   bool Has(std::string_view name) const;
@@ -33,7 +35,7 @@ struct Request {
   std::string method;       // upper case as sent
   std::string target;       // the raw request target, still percent-encoded, with its query
   std::string path;         // the target's path, still percent-encoded, runs of '/' made one
-  std::map<std::string, std::string> query;  // decoded; a second '?' reads as '&'; first of a name wins
+  std::map<std::string, std::string> query;  // decoded; '?' reads as '&'; first of a name wins
   Headers headers;
   std::string body;         // empty where the route takes a BodySink
   std::string peer;         // address of the client, for the log
@@ -41,8 +43,9 @@ struct Request {
 };
 
 // A long answer, produced piece by piece. The server calls Next on a worker thread, never twice at
-// once, and drops the source when the client has gone (while a source waits, a client that has closed
-// its sending half counts as gone). The head goes out with the first bytes, or before the first wait.
+// once, and drops the source when the client has gone (while a source waits, a client that has
+// closed its sending half counts as gone). The head goes out with the first bytes, or before the
+// first wait.
 class BodySource {
  public:
   struct Piece {
@@ -95,9 +98,11 @@ struct Route {
 using Router = std::function<Route(const Request& head)>;
 
 std::string PercentDecode(std::string_view s);              // lenient: a bad escape stays as it is
-std::string PercentEncode(std::string_view s, std::string_view keep = "");  // RFC 3986 unreserved stay
+// RFC 3986's unreserved characters and those of `keep` stay.
+std::string PercentEncode(std::string_view s, std::string_view keep = "");
 std::string NormalisePath(std::string_view raw_path);       // runs of '/' made one
-std::map<std::string, std::string> ParseQuery(std::string_view query);  // section 13.1 of cloud_ml v1
+// cloud_ml v1, section 13.1; '+' is a space.
+std::map<std::string, std::string> ParseQuery(std::string_view query);
 std::string_view ReasonPhrase(int status);
 
 }  // namespace cml::net

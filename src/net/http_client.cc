@@ -28,7 +28,7 @@ struct Transfer {
   const ClientRequest& request;
   ClientResponse response = {};
   std::size_t header_bytes = 0;
-  bool stopped = false;   // by on_body
+  bool stopped = false;  // by on_body
   bool too_large = false;
   // The body that is sent: text of the request, or bytes of a file.
   Fd file = {};
@@ -65,7 +65,8 @@ std::size_t OnHeader(char* data, std::size_t one, std::size_t n, void* user) {
   }
   const std::size_t colon = line.find(':');
   if (colon != std::string_view::npos) {
-    t.response.headers.Add(std::string(line.substr(0, colon)), std::string(Trim(line.substr(colon + 1))));
+    t.response.headers.Add(std::string(line.substr(0, colon)),
+                           std::string(Trim(line.substr(colon + 1))));
   }
   return one * n;
 }
@@ -141,7 +142,8 @@ Result<List> MakeHeaders(const ClientRequest& request) {
     return true;
   };
   // What libcurl would add by itself: we send what we are told to, no more.
-  if (!request.headers.Has("Expect") && !add("Expect:")) return Error(Code::kUnavailable, "out of memory");
+  if (!request.headers.Has("Expect") && !add("Expect:"))
+    return Error(Code::kUnavailable, "out of memory");
   if (!request.headers.Has("Content-Type") && !add("Content-Type:")) {
     return Error(Code::kUnavailable, "out of memory");
   }
@@ -181,12 +183,14 @@ struct HttpClient::Impl {
       case CURLE_URL_MALFORMAT:
       case CURLE_UNSUPPORTED_PROTOCOL:
         return Error(Code::kInvalidArgument, "not an http or https URL: " + Quote(place));
-      case CURLE_OPERATION_TIMEDOUT: return Error(Code::kDeadlineExceeded, place + ": " + why);
+      case CURLE_OPERATION_TIMEDOUT:
+        return Error(Code::kDeadlineExceeded, place + ": " + why);
       case CURLE_ABORTED_BY_CALLBACK:
         if (t.read_error != 0) return ErrnoError(t.read_error, "reading", t.request.upload);
         return Error(Code::kUnavailable, place + ": " + why);
       case CURLE_TOO_MANY_REDIRECTS:
-      default: return Error(Code::kUnavailable, place + ": " + why);
+      default:
+        return Error(Code::kUnavailable, place + ": " + why);
     }
   }
 };

@@ -57,7 +57,9 @@ Route TestRoute(const Request& head) {
       r.status = q.path == "/missing" ? 404 : 200;
       r.headers.Add("X-Method", q.method);
       r.headers.Add("X-Target", q.target);
-      r.headers.Add("X-Type", q.headers.Has("Content-Type") ? std::string(q.headers.Get("Content-Type")) : "none");
+      r.headers.Add("X-Type", q.headers.Has("Content-Type")
+                                  ? std::string(q.headers.Get("Content-Type"))
+                                  : "none");
       r.headers.Add("X-Expect", q.headers.Has("Expect") ? "yes" : "no");
       r.headers.Add("X-Mine", std::string(q.headers.Get("X-Sent")));
       r.body = q.body;
@@ -118,28 +120,49 @@ TEST_F(HttpClientTest, UploadsPartsOfFiles) {
   for (int i = 0; bytes.size() < 3'000'000; ++i) bytes += std::to_string(i);
   std::ofstream(path) << bytes;
   std::uint64_t last = 0, total = 0;
-  const auto all = Send({.method = "PUT", .url = Url("/"), .upload = path,
-                         .on_upload = [&](std::uint64_t d, std::uint64_t t) { last = d, total = t; }});
+  const auto all =
+      Send({.method = "PUT",
+            .url = Url("/"),
+            .upload = path,
+            .on_upload = [&](std::uint64_t d, std::uint64_t t) { last = d, total = t; }});
   EXPECT_EQ(all.body, bytes);
   EXPECT_EQ(last, bytes.size());
   EXPECT_EQ(total, bytes.size());
-  EXPECT_EQ(Send({.method = "PUT", .url = Url("/"), .upload = path, .upload_offset = 1000,
-                  .upload_length = 777}).body, bytes.substr(1000, 777));
+  EXPECT_EQ(Send({.method = "PUT",
+                  .url = Url("/"),
+                  .upload = path,
+                  .upload_offset = 1000,
+                  .upload_length = 777})
+                .body,
+            bytes.substr(1000, 777));
   EXPECT_EQ(Send({.method = "PUT", .url = Url("/"), .upload = path, .upload_offset = 1000}).body,
             bytes.substr(1000));
-  EXPECT_EQ(client_.Send({.method = "PUT", .url = Url("/"), .upload = path,
-                          .upload_offset = bytes.size() + 1}).error().code(), Code::kInvalidArgument);
+  EXPECT_EQ(
+      client_
+          .Send(
+              {.method = "PUT", .url = Url("/"), .upload = path, .upload_offset = bytes.size() + 1})
+          .error()
+          .code(),
+      Code::kInvalidArgument);
   EXPECT_EQ(client_.Send({.method = "PUT", .url = Url("/"), .upload = folder.path() / "none"})
-                .error().code(), Code::kNotFound);
+                .error()
+                .code(),
+            Code::kNotFound);
 }
 
 TEST_F(HttpClientTest, HandsTheBodyOutPieceByPieceAndStopsWhenTold) {
   std::size_t seen = 0;
-  const auto r = Send({.url = Url("/stream"), .on_body = [&](std::string_view p) { seen += p.size(); return true; }});
+  const auto r = Send({.url = Url("/stream"), .on_body = [&](std::string_view p) {
+                         seen += p.size();
+                         return true;
+                       }});
   EXPECT_EQ(seen, 1'000'000U);
   EXPECT_EQ(r.body, "");
   seen = 0;
-  const auto cut = Send({.url = Url("/stream"), .on_body = [&](std::string_view p) { seen += p.size(); return false; }});
+  const auto cut = Send({.url = Url("/stream"), .on_body = [&](std::string_view p) {
+                           seen += p.size();
+                           return false;
+                         }});
   EXPECT_EQ(cut.status, 200);
   EXPECT_LT(seen, 1'000'000U);
   EXPECT_EQ(Send({.url = Url("/echo")}).status, 200);  // usable after that
@@ -158,7 +181,8 @@ TEST_F(HttpClientTest, TellsFailuresApart) {
   EXPECT_EQ(client_.Send({.url = "ftp://127.0.0.1/x"}).error().code(), Code::kInvalidArgument);
   EXPECT_EQ(client_.Send({.url = "file:///etc/passwd"}).error().code(), Code::kInvalidArgument);
   EXPECT_EQ(client_.Send({.url = "http://"}).error().code(), Code::kInvalidArgument);
-  EXPECT_EQ(client_.Send({.method = "G T", .url = Url("/")}).error().code(), Code::kInvalidArgument);
+  EXPECT_EQ(client_.Send({.method = "G T", .url = Url("/")}).error().code(),
+            Code::kInvalidArgument);
   const std::string gone = Url("/secret?token=abc");
   server_.reset();
   const auto refused = client_.Send({.url = gone});
@@ -181,8 +205,8 @@ TEST_F(HttpClientTest, KeepsItsDeadline) {
   });
   ASSERT_TRUE(silent.ok());
   const auto server = std::move(silent).value();
-  const auto late = client_.Send({.url = "http://127.0.0.1:" + std::to_string(server->port()) + "/",
-                                  .total_time = 50ms});
+  const auto late = client_.Send(
+      {.url = "http://127.0.0.1:" + std::to_string(server->port()) + "/", .total_time = 50ms});
   EXPECT_EQ(late.error().code(), Code::kDeadlineExceeded);
 }
 

@@ -22,11 +22,12 @@ using Acceptor = asio::basic_socket_acceptor<tcp, Executor>;
 
 constexpr std::chrono::milliseconds kAcceptPause{100};  // when descriptors have run out
 constexpr std::chrono::seconds kLogPause{10};
-constexpr unsigned kMostRefusing = 32;                  // per loop, 503s under way at once
+constexpr unsigned kMostRefusing = 32;  // per loop, 503s under way at once
 
 class AsioHttpServer final : public HttpServer {
  public:
-  AsioHttpServer(ServerOptions options, Router router) : shared_(std::move(options), std::move(router)) {
+  AsioHttpServer(ServerOptions options, Router router)
+      : shared_(std::move(options), std::move(router)) {
     for (unsigned i = 0; i < std::max(1U, shared_.options.io_threads); ++i) {
       loops_.push_back(std::make_unique<EventLoop>(shared_));
     }
@@ -50,16 +51,18 @@ class AsioHttpServer final : public HttpServer {
     const std::string where = o.address + ":" + std::to_string(o.port);
     ErrorCode ec;
     const auto address = asio::ip::make_address(o.address, ec);
-    if (ec) return Error(Code::kInvalidArgument, "cannot listen on " + where + ": not an IP address");
+    if (ec)
+      return Error(Code::kInvalidArgument, "cannot listen on " + where + ": not an IP address");
     const tcp::endpoint endpoint(address, o.port);
     acceptor_->open(endpoint.protocol(), ec);
     if (!ec) acceptor_->set_option(tcp::acceptor::reuse_address(true), ec);
     if (!ec) acceptor_->bind(endpoint, ec);
     if (!ec) acceptor_->listen(4096, ec);
     if (ec) {
-      const std::string why = ec == asio::error::address_in_use
-                                  ? "another program listens there already; stop it or choose another port"
-                                  : ec.message();
+      const std::string why =
+          ec == asio::error::address_in_use
+              ? "another program listens there already; stop it or choose another port"
+              : ec.message();
       return Error(Code::kUnavailable, "cannot listen on " + where + ": " + why);
     }
     port_ = acceptor_->local_endpoint(ec).port();
@@ -97,7 +100,8 @@ class AsioHttpServer final : public HttpServer {
     for (auto& loop : loops_) asio::post(loop->io, [l = loop.get()] { l->CloseIdle(); });
     {
       std::unique_lock lock(shared_.mutex);
-      if (shared_.all_closed.wait_for(lock, most, [this] { return shared_.open.load() == 0; })) return;
+      if (shared_.all_closed.wait_for(lock, most, [this] { return shared_.open.load() == 0; }))
+        return;
     }
     for (auto& loop : loops_) asio::post(loop->io, [l = loop.get()] { l->CutAll(); });
   }

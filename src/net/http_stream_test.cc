@@ -14,10 +14,10 @@
 namespace cml::net {
 namespace {
 
-using testing::RawClient;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using testing::RawClient;
 using ::testing::StartsWith;
 using namespace std::chrono_literals;
 
@@ -31,9 +31,8 @@ class Board {
   }
   bool Wait(const std::string& what) {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, 10s, [&] {
-      return std::find(said_.begin(), said_.end(), what) != said_.end();
-    });
+    return changed_.wait_for(
+        lock, 10s, [&] { return std::find(said_.begin(), said_.end(), what) != said_.end(); });
   }
   bool Has(const std::string& what) {
     const std::lock_guard lock(mutex_);
@@ -148,7 +147,8 @@ TEST(StreamTest, AnErrorBeforeTheHeadIsAnAnswer) {
 }
 
 TEST(StreamTest, AnErrorAfterTheHeadCutsWithoutALastChunk) {
-  const auto server = Start(Streaming({Piece{"hello", false, 0ms}, Error(Code::kInternal, "disk")}));
+  const auto server =
+      Start(Streaming({Piece{"hello", false, 0ms}, Error(Code::kInternal, "disk")}));
   EXPECT_THAT(Ask(*server, kGet), EndsWith("5\r\nhello\r\n"));
 }
 
@@ -270,7 +270,8 @@ struct Upload final : BodySink {
     for (const char c : bytes) sum = sum * 31 + static_cast<unsigned char>(c);
     size += bytes.size();
     if (bytes.find("throw") != std::string_view::npos) throw std::runtime_error("disk on fire");
-    if (bytes.find('!') != std::string_view::npos) return Error(Code::kInvalidArgument, "no '!' please");
+    if (bytes.find('!') != std::string_view::npos)
+      return Error(Code::kInvalidArgument, "no '!' please");
     board->Set("written");
     return Ok{};
   }
@@ -300,7 +301,9 @@ Router Uploading(Board* board, std::uint64_t most = 1ULL << 40) {
   };
 }
 
-std::string Put(const std::string& lines) { return "PUT / HTTP/1.1\r\nHost: h\r\n" + lines + "\r\n"; }
+std::string Put(const std::string& lines) {
+  return "PUT / HTTP/1.1\r\nHost: h\r\n" + lines + "\r\n";
+}
 
 TEST(UploadTest, PassesALargeBodyThroughWholeAndInOrder) {
   Board board;

@@ -50,7 +50,8 @@ bool HasListItem(std::string_view list, std::string_view item) {
 }
 
 std::optional<HeadFault> ParseTarget(std::string_view target, Request& request) {
-  if (target.size() > kMostTarget) return HeadFault{414, "the request target is longer than 8192 bytes"};
+  if (target.size() > kMostTarget)
+    return HeadFault{414, "the request target is longer than 8192 bytes"};
   if (target.empty() || !std::all_of(target.begin(), target.end(), IsTargetByte)) {
     return HeadFault{400, "malformed request target"};
   }
@@ -87,8 +88,9 @@ std::optional<HeadFault> ParseRequestLine(std::string_view line, RequestHead& ou
     out.http_1_0 = true;
     out.keep_alive = false;
   } else if (version != "HTTP/1.1") {
-    return version.substr(0, 5) == "HTTP/" ? HeadFault{505, "only HTTP/1.1 and HTTP/1.0 are spoken here"}
-                                           : HeadFault{400, "malformed request line"};
+    return version.substr(0, 5) == "HTTP/"
+               ? HeadFault{505, "only HTTP/1.1 and HTTP/1.0 are spoken here"}
+               : HeadFault{400, "malformed request line"};
   }
   return ParseTarget(line.substr(first + 1, last - first - 1), out.request);
 }
@@ -107,7 +109,8 @@ std::optional<HeadFault> NoteField(std::string_view name, std::string_view value
       break;
     case 6:
       if (!EqualsIgnoreCase(name, "expect")) break;
-      if (!EqualsIgnoreCase(value, "100-continue")) return HeadFault{417, "only 100-continue can be expected"};
+      if (!EqualsIgnoreCase(value, "100-continue"))
+        return HeadFault{417, "only 100-continue can be expected"};
       out.expects_continue = !out.http_1_0;
       break;
     case 10:
@@ -119,7 +122,8 @@ std::optional<HeadFault> NoteField(std::string_view name, std::string_view value
       }
       break;
     case 12:
-      if (EqualsIgnoreCase(name, "x-request-id") && IsWellFormedRequestId(value)) out.request.id = value;
+      if (EqualsIgnoreCase(name, "x-request-id") && IsWellFormedRequestId(value))
+        out.request.id = value;
       break;
     case 14: {
       if (!EqualsIgnoreCase(name, "content-length")) break;

@@ -1,8 +1,8 @@
 // net/request_head.h — the head of a request, from bytes to values; private to net.
 //
-// Strict where two parsers could read one message differently (RFC 9112, sections 2.2, 5, 6 and 11.2):
-// line ends are CRLF alone, no folded lines, no blank before a colon, one framing header at most.
-// Pure functions, no allocation beyond the values they fill.
+// Strict where two parsers could read one message differently (RFC 9112, sections 2.2, 5, 6
+// and 11.2): line ends are CRLF alone, no folded lines, no blank before a colon, one framing header
+// at most. Pure functions, no allocation beyond the values they fill.
 #pragma once
 #include <cstddef>
 #include <cstdint>

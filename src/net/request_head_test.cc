@@ -13,13 +13,16 @@ int FaultOf(const std::string& head) {
   return fault ? fault->status : 0;
 }
 
-std::string With(const std::string& lines) { return "GET / HTTP/1.1\r\nHost: h\r\n" + lines + "\r\n"; }
+std::string With(const std::string& lines) {
+  return "GET / HTTP/1.1\r\nHost: h\r\n" + lines + "\r\n";
+}
 
 TEST(RequestHeadTest, FillsTheRequest) {
   RequestHead out;
-  ASSERT_FALSE(ParseHead("POST //a//b%2F?x=1?y=2 HTTP/1.1\r\nHost: h:1\r\nX-Request-Id: ab-1\r\n"
-                         "content-length: \t12 \r\nEmpty:\r\n\r\n",
-                         out));
+  ASSERT_FALSE(
+      ParseHead("POST //a//b%2F?x=1?y=2 HTTP/1.1\r\nHost: h:1\r\nX-Request-Id: ab-1\r\n"
+                "content-length: \t12 \r\nEmpty:\r\n\r\n",
+                out));
   EXPECT_EQ(out.request.method, "POST");
   EXPECT_EQ(out.request.target, "//a//b%2F?x=1?y=2");
   EXPECT_EQ(out.request.path, "/a/b%2F");

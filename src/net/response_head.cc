@@ -26,28 +26,43 @@ void AppendClean(std::string_view s, std::string& out) {
 
 bool IsOurs(std::string_view name) {
   switch (name.size()) {
-    case 4: return EqualsIgnoreCase(name, "date");
-    case 10: return EqualsIgnoreCase(name, "connection");
-    case 14: return EqualsIgnoreCase(name, "content-length");
-    case 17: return EqualsIgnoreCase(name, "transfer-encoding");
-    default: return false;
+    case 4:
+      return EqualsIgnoreCase(name, "date");
+    case 10:
+      return EqualsIgnoreCase(name, "connection");
+    case 14:
+      return EqualsIgnoreCase(name, "content-length");
+    case 17:
+      return EqualsIgnoreCase(name, "transfer-encoding");
+    default:
+      return false;
   }
 }
 
 int StatusOf(Code code) {
   switch (code) {
-    case Code::kInvalidArgument: return 400;
-    case Code::kUnauthenticated: return 401;
-    case Code::kPermissionDenied: return 403;
-    case Code::kNotFound: return 404;
+    case Code::kInvalidArgument:
+      return 400;
+    case Code::kUnauthenticated:
+      return 401;
+    case Code::kPermissionDenied:
+      return 403;
+    case Code::kNotFound:
+      return 404;
     case Code::kAlreadyExists:
-    case Code::kConflict: return 409;
-    case Code::kFailedPrecondition: return 412;
-    case Code::kQuotaExceeded: return 403;
-    case Code::kUnavailable: return 503;
-    case Code::kDeadlineExceeded: return 504;
+    case Code::kConflict:
+      return 409;
+    case Code::kFailedPrecondition:
+      return 412;
+    case Code::kQuotaExceeded:
+      return 403;
+    case Code::kUnavailable:
+      return 503;
+    case Code::kDeadlineExceeded:
+      return 504;
     case Code::kDataLoss:
-    case Code::kInternal: return 500;
+    case Code::kInternal:
+      return 500;
   }
   return 500;
 }
@@ -57,7 +72,8 @@ int StatusOf(Code code) {
 std::string_view DateCache::Now() {
   const std::time_t now = std::time(nullptr);
   if (now != at_) {
-    static constexpr std::array<const char*, 7> kDays{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static constexpr std::array<const char*, 7> kDays{"Sun", "Mon", "Tue", "Wed",
+                                                      "Thu", "Fri", "Sat"};
     static constexpr std::array<const char*, 12> kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     std::tm t{};
@@ -65,8 +81,8 @@ std::string_view DateCache::Now() {
     std::array<char, 64> text{};
     std::snprintf(text.data(), text.size(), "%s, %02d %s %d %02d:%02d:%02d GMT",
                   kDays[static_cast<std::size_t>(t.tm_wday)], t.tm_mday,
-                  kMonths[static_cast<std::size_t>(t.tm_mon)], t.tm_year + 1900, t.tm_hour, t.tm_min,
-                  t.tm_sec);
+                  kMonths[static_cast<std::size_t>(t.tm_mon)], t.tm_year + 1900, t.tm_hour,
+                  t.tm_min, t.tm_sec);
     text_ = text.data();
     at_ = now;
   }
@@ -85,9 +101,12 @@ void AppendHead(const Response& response, const HeadFrame& frame, std::string& o
       out += "\r\nContent-Length: ";
       AppendNumber(frame.length, out);
       break;
-    case BodyFraming::kChunked: out += "\r\nTransfer-Encoding: chunked"; break;
+    case BodyFraming::kChunked:
+      out += "\r\nTransfer-Encoding: chunked";
+      break;
     case BodyFraming::kNone:
-    case BodyFraming::kUntilClose: break;
+    case BodyFraming::kUntilClose:
+      break;
   }
   if (!frame.keep_alive) {
     out += "\r\nConnection: close";

@@ -22,13 +22,13 @@ std::string GalaxyV3Signature(const Secret& secret, std::string_view path,
 
 // ---- Galaxy V2: the object store's FDS interface (cloud_ml v1, 12.1)
 // `target` is the request target with its query; only the sub-resources named there are signed.
-std::string GalaxyV2Signature(const Secret& secret, std::string_view method, std::string_view target,
-                              const Headers& headers);
+std::string GalaxyV2Signature(const Secret& secret, std::string_view method,
+                              std::string_view target, const Headers& headers);
 
 // ---- AWS Signature Version 4 ("Signing AWS API requests", AWS General Reference)
 struct SigV4Scope {
   std::string access_key;
-  std::string date;     // YYYYMMDD
+  std::string date;  // YYYYMMDD
   std::string region;
   std::string service;
 };
@@ -40,7 +40,7 @@ struct SigV4Claim {
   std::vector<std::string> signed_headers;  // lower case, sorted
   std::string signature;                    // lower-case hex
   bool presigned = false;
-  long expires_seconds = 0;                 // presigned only
+  long expires_seconds = 0;  // presigned only
 };
 // kUnauthenticated when the request carries no SigV4 claim, or a malformed one: the Host header and
 // every x-amz-* header that is there must be signed, the scope must be of the timestamp's day.

@@ -186,7 +186,8 @@ Status TextsFromHeader(const Request& request, ClaimTexts& texts) {
                                : name == "Signature"     ? &texts.signature
                                                          : nullptr;
     if (where == nullptr || equals == std::string_view::npos || !where->empty()) {
-      return Malformed("Authorization must hold Credential, SignedHeaders and Signature, each once");
+      return Malformed(
+          "Authorization must hold Credential, SignedHeaders and Signature, each once");
     }
     *where = std::string(field.substr(equals + 1));
   }
@@ -197,8 +198,10 @@ Status TextsFromHeader(const Request& request, ClaimTexts& texts) {
 Status TextsFromQuery(const Request& request, ClaimTexts& texts, SigV4Claim& claim) {
   std::string expires;
   const std::pair<std::string_view, std::string*> fields[] = {
-      {"X-Amz-Credential", &texts.credential}, {"X-Amz-SignedHeaders", &texts.signed_headers},
-      {"X-Amz-Signature", &texts.signature},   {"X-Amz-Date", &texts.timestamp},
+      {"X-Amz-Credential", &texts.credential},
+      {"X-Amz-SignedHeaders", &texts.signed_headers},
+      {"X-Amz-Signature", &texts.signature},
+      {"X-Amz-Date", &texts.timestamp},
       {"X-Amz-Expires", &expires}};
   for (const std::string_view pair : Split(QueryOf(request), '&')) {
     const std::size_t equals = pair.find('=');
@@ -286,8 +289,7 @@ std::string SigV4SigningKey(const Secret& secret, const SigV4Scope& scope) {
 
 std::string SigV4CanonicalRequest(const Request& request, const SigV4Claim& claim,
                                   std::string_view payload_hash) {
-  return CanonicalRequest(request, claim, payload_hash, Spelling::kCanonical,
-                          Spelling::kCanonical);
+  return CanonicalRequest(request, claim, payload_hash, Spelling::kCanonical, Spelling::kCanonical);
 }
 
 std::string SigV4Signature(const Secret& secret, const Request& request, const SigV4Claim& claim,
@@ -314,8 +316,7 @@ Status VerifySigV4(const Secret& secret, const Request& request, const SigV4Clai
 }
 
 std::string SigV4ChunkSignature(std::string_view signing_key, const SigV4Claim& claim,
-                                std::string_view previous_signature,
-                                std::string_view chunk_hash) {
+                                std::string_view previous_signature, std::string_view chunk_hash) {
   std::string text = StringToSign("AWS4-HMAC-SHA256-PAYLOAD", claim);
   text.append(previous_signature).append("\n").append(kHashOfNothing);
   text.append("\n").append(chunk_hash);
@@ -348,10 +349,10 @@ void SignSigV4(const Secret& secret, SigV4Scope scope, std::string_view timestam
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
   const std::string signature = SigV4Signature(secret, request, claim, payload_hash);
-  request.headers.Set("Authorization", std::string(kAlgorithm) + " Credential=" +
-                                           claim.scope.access_key + "/" + ScopeText(claim.scope) +
-                                           ", SignedHeaders=" + Join(names, ";") +
-                                           ", Signature=" + signature);
+  request.headers.Set("Authorization",
+                      std::string(kAlgorithm) + " Credential=" + claim.scope.access_key + "/" +
+                          ScopeText(claim.scope) + ", SignedHeaders=" + Join(names, ";") +
+                          ", Signature=" + signature);
 }
 
 }  // namespace cml::net

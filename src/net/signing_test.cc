@@ -45,9 +45,9 @@ TEST(GalaxyV3, Vectors) {
       {"https://api.github.com/user?a=b", "", "EOFwdpYclvvH4had9E1hNR1PhmY="},  // older variant
   };
   for (const auto& row : rows) {
-    EXPECT_EQ(GalaxyV3Signature(kSecret, row.path, "1474203860",
-                                ToHex(Digest(Hash::kMd5, row.body))),
-              row.signature)
+    EXPECT_EQ(
+        GalaxyV3Signature(kSecret, row.path, "1474203860", ToHex(Digest(Hash::kMd5, row.body))),
+        row.signature)
         << row.path;
   }
 }
@@ -161,41 +161,41 @@ TEST(SigV4, BotocoreHeaderForm) {
 TEST(SigV4, BotocoreBodyAndHeadersWithSpaces) {
   const std::string body = R"({"job_name": "linear"})";
   ExpectVerifies(
-      MakeRequest("POST", "/cloud_ml/v1/train",
-                  {{"Content-Type", "application/json"},
-                   {"X-Amz-Target", " a   b "},
-                   {"X-Amz-Date", "20261124T081500Z"},
-                   {"Host", "h:8089"},
-                   {"Authorization",
-                    AuthorizationOf(
-                        "cloudml", "content-type;host;x-amz-date;x-amz-target",
-                        "4e71c601adf56c583ce505f7914775ca2999cc56191f3076961c7baf7bd11cf1")}}),
+      MakeRequest(
+          "POST", "/cloud_ml/v1/train",
+          {{"Content-Type", "application/json"},
+           {"X-Amz-Target", " a   b "},
+           {"X-Amz-Date", "20261124T081500Z"},
+           {"Host", "h:8089"},
+           {"Authorization",
+            AuthorizationOf("cloudml", "content-type;host;x-amz-date;x-amz-target",
+                            "4e71c601adf56c583ce505f7914775ca2999cc56191f3076961c7baf7bd11cf1")}}),
       ToHex(Digest(Hash::kSha256, body)));
 }
 
 // S3: the path is encoded once and not normalised.
 TEST(SigV4, BotocoreS3) {
   ExpectVerifies(
-      MakeRequest("GET", "/b/a%20b/../c%2Bd//e~f?list-type=2&prefix=a%2Fb",
-                  {{"X-Amz-Date", "20261124T081500Z"},
-                   {"X-Amz-Content-SHA256", kNothing},
-                   {"Host", "h:8089"},
-                   {"Authorization",
-                    AuthorizationOf(
-                        "s3", "host;x-amz-content-sha256;x-amz-date",
-                        "9d26a8c7e3d1cc03974243722be1b4217819785e7236b50c64c5075ad69673a5")}}),
+      MakeRequest(
+          "GET", "/b/a%20b/../c%2Bd//e~f?list-type=2&prefix=a%2Fb",
+          {{"X-Amz-Date", "20261124T081500Z"},
+           {"X-Amz-Content-SHA256", kNothing},
+           {"Host", "h:8089"},
+           {"Authorization",
+            AuthorizationOf("s3", "host;x-amz-content-sha256;x-amz-date",
+                            "9d26a8c7e3d1cc03974243722be1b4217819785e7236b50c64c5075ad69673a5")}}),
       kNothing);
   const std::string hash = ToHex(Digest(Hash::kSha256, "hello"));
   ExpectVerifies(
-      MakeRequest("PUT", "/b/k",
-                  {{"Content-MD5", "XUFAKrxLKna5cZ2REBfFkg=="},
-                   {"X-Amz-Date", "20261124T081500Z"},
-                   {"X-Amz-Content-SHA256", hash},
-                   {"Host", "h:8089"},
-                   {"Authorization",
-                    AuthorizationOf(
-                        "s3", "content-md5;host;x-amz-content-sha256;x-amz-date",
-                        "bd918220163c7ef7eb6a708f0a78c17d58ef79c56be138c7bca8eca864fa615a")}}),
+      MakeRequest(
+          "PUT", "/b/k",
+          {{"Content-MD5", "XUFAKrxLKna5cZ2REBfFkg=="},
+           {"X-Amz-Date", "20261124T081500Z"},
+           {"X-Amz-Content-SHA256", hash},
+           {"Host", "h:8089"},
+           {"Authorization",
+            AuthorizationOf("s3", "content-md5;host;x-amz-content-sha256;x-amz-date",
+                            "bd918220163c7ef7eb6a708f0a78c17d58ef79c56be138c7bca8eca864fa615a")}}),
       hash);
 }
 
@@ -220,8 +220,8 @@ TEST(SigV4, BotocorePresigned) {
        "7d4c231890c6d778463e80bf2bbce38a13d24fa2143f3fe4973c2dc411928fc7"},
   };
   for (const auto& row : rows) {
-    const Request r = MakeRequest(
-        row.method, Presigned(row.target, row.service, row.signature), {{"Host", "h:8089"}});
+    const Request r = MakeRequest(row.method, Presigned(row.target, row.service, row.signature),
+                                  {{"Host", "h:8089"}});
     ExpectVerifies(r, row.service == "s3" ? "UNSIGNED-PAYLOAD" : kNothing);
     EXPECT_EQ(ParseSigV4(r).value().expires_seconds, 3600);
   }
@@ -248,35 +248,34 @@ TEST(SigV4, Curl) {
        "c2fdca69ac9c5c49e5ada3ca839c39a1a3c1026bfdf9050975677932fedc35d1"},
   };
   for (const auto& row : rows) {
-    ExpectVerifies(
-        MakeRequest(row.method, row.target,
-                    {{"Host", "127.0.0.1:18999"},
-                     {"Authorization", AuthorizationOf("cloudml", "host;x-amz-date", row.signature)},
-                     {"X-Amz-Date", "20261124T081840Z"}}),
-        kNothing, secret);
+    ExpectVerifies(MakeRequest(row.method, row.target,
+                               {{"Host", "127.0.0.1:18999"},
+                                {"Authorization",
+                                 AuthorizationOf("cloudml", "host;x-amz-date", row.signature)},
+                                {"X-Amz-Date", "20261124T081840Z"}}),
+                   kNothing, secret);
   }
   ExpectVerifies(
-      MakeRequest("POST", "/cloud_ml/v1/train",
-                  {{"Host", "127.0.0.1:18999"},
-                   {"Authorization",
-                    AuthorizationOf(
-                        "cloudml", "host;x-amz-date",
-                        "8dd942b68061176701c2f3d30c66e019376451aceb70862d1dfe5f8f52086fec")},
-                   {"X-Amz-Date", "20261124T081840Z"},
-                   {"Content-Type", "application/x-www-form-urlencoded"}}),
+      MakeRequest(
+          "POST", "/cloud_ml/v1/train",
+          {{"Host", "127.0.0.1:18999"},
+           {"Authorization",
+            AuthorizationOf("cloudml", "host;x-amz-date",
+                            "8dd942b68061176701c2f3d30c66e019376451aceb70862d1dfe5f8f52086fec")},
+           {"X-Amz-Date", "20261124T081840Z"},
+           {"Content-Type", "application/x-www-form-urlencoded"}}),
       ToHex(Digest(Hash::kSha256, R"({"job_name": "linear"})")), secret);
   ExpectVerifies(
-      MakeRequest("POST", "/cloud_ml/v1/train",
-                  {{"Host", "127.0.0.1:18999"},
-                   {"Authorization",
-                    AuthorizationOf(
-                        "cloudml",
-                        "content-type;host;x-amz-content-sha256;x-amz-date;x-other",
-                        "459c3352b3e29149e8111ad3d835875617c58b6038325162b959d7a3f1d7bfff")},
-                   {"X-Amz-Date", "20261124T081840Z"},
-                   {"X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD"},
-                   {"X-Other", "a   b "},
-                   {"Content-Type", "application/json"}}),
+      MakeRequest(
+          "POST", "/cloud_ml/v1/train",
+          {{"Host", "127.0.0.1:18999"},
+           {"Authorization",
+            AuthorizationOf("cloudml", "content-type;host;x-amz-content-sha256;x-amz-date;x-other",
+                            "459c3352b3e29149e8111ad3d835875617c58b6038325162b959d7a3f1d7bfff")},
+           {"X-Amz-Date", "20261124T081840Z"},
+           {"X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD"},
+           {"X-Other", "a   b "},
+           {"Content-Type", "application/json"}}),
       "UNSIGNED-PAYLOAD", secret);
 }
 

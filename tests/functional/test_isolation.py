@@ -5,6 +5,7 @@ import tempfile
 import uuid
 from pathlib import Path
 
+import boto3
 import pytest
 
 from harness.polling import wait_for
@@ -211,10 +212,11 @@ def test_a_job_does_not_inherit_the_servers_files(server, rest, job_name):
 
 
 def test_the_object_store_of_the_organisation_is_mounted(server, rest, job_name):
-    from test_signing_clients import keys
-    import boto3
     s3 = boto3.client("s3", endpoint_url=server.url, region_name="local",
-                      aws_access_key_id=keys(server)[0], aws_secret_access_key=keys(server)[1])
+                      aws_access_key_id=server.access_key,
+                      aws_secret_access_key=server.secret_key)
     s3.put_object(Bucket="default", Key="isolation/input.txt", Body=b"from the store\n")
-    log = run(rest, job_name, "cat /fds/default/isolation/input.txt; ls /fds", fds_bucket="default")
+    log = run(rest, job_name, "cat /fds/default/isolation/input.txt; ls /fds; echo reached the end",
+              fds_bucket="default")
     assert "from the store\n" in log
+    assert "default" in log.splitlines(), "the buckets can be listed"

@@ -79,8 +79,10 @@ def test_a_server_killed_again_and_again_loses_no_line(own_server):
 def test_the_exit_of_a_job_that_ended_meanwhile_is_learnt(own_server, status):
     mark = "mark" + uuid.uuid4().hex
     rest = own_server.rest()
-    rest.run("ender", f"echo up; sleep 1.5; echo last words; exit {status}; : {mark}", max_retries=0)
+    rest.run("ender", f"echo up; sh -c 'sleep 3; : {mark}'; echo last words; exit {status}",
+             max_retries=0)
     rest.wait_for_log("ender", "up")
+    wait_for(lambda: marked(mark), 10, "the job's process")
     own_server.kill9()
     wait_for(lambda: not marked(mark), 30, "the job to end while no server runs")
     own_server.start()
@@ -129,8 +131,9 @@ def test_waiting_jobs_go_on_waiting_and_then_run(make_server):
 def test_a_job_deleted_just_before_the_kill_ends(own_server):
     mark = "mark" + uuid.uuid4().hex
     rest = own_server.rest()
-    rest.run("doomed", f"echo up; sleep 600; : {mark}")
+    rest.run("doomed", f"echo up; sh -c 'sleep 600; : {mark}'")
     rest.wait_for_log("doomed", "up")
+    wait_for(lambda: marked(mark), 10, "the job's process")
     rest.delete_job("doomed")
     own_server.kill9()
     own_server.start()
@@ -141,7 +144,7 @@ def test_a_job_deleted_just_before_the_kill_ends(own_server):
 def test_a_killed_shim_takes_its_job_with_it_and_the_job_says_so(own_server):
     mark = "mark" + uuid.uuid4().hex
     rest = own_server.rest()
-    rest.run("orphan", f"echo up; sleep 600; : {mark}", max_retries=0)
+    rest.run("orphan", f"echo up; sh -c 'sleep 600; : {mark}'", max_retries=0)
     rest.wait_for_log("orphan", "up")
     first = wait_for(lambda: marked(mark), 10, "the job's process")[-1]
     os.kill(shim_of(first, own_server), signal.SIGKILL)
@@ -155,7 +158,7 @@ def test_a_lost_run_is_retried(own_server):
     mark = "mark" + uuid.uuid4().hex
     rest = own_server.rest()
     rest.run("orphan", f"if [ -e $CLOUDML_CHECKPOINT_DIR/a ]; then echo second run; exit 0; fi; "
-                       f"touch $CLOUDML_CHECKPOINT_DIR/a; echo up; sleep 600; : {mark}")
+                       f"touch $CLOUDML_CHECKPOINT_DIR/a; echo up; sh -c 'sleep 600; : {mark}'")
     rest.wait_for_log("orphan", "up")
     first = wait_for(lambda: marked(mark), 10, "the job's process")[-1]
     os.kill(shim_of(first, own_server), signal.SIGKILL)

@@ -250,7 +250,9 @@ def test_a_presigned_url_is_bound_to_its_query_and_path(server):
     target = url.removeprefix(server.url)
     refusal(send(server.url, "GET", target.replace("org_ids", "train")))
     refusal(send(server.url, "GET", target.replace("X-Amz-Expires=300", "X-Amz-Expires=3000")))
-    refusal(send(server.url, "DELETE", target))
+    url = sigv4_presigned(keys(server), "GET", server.url + PREFIX + "/train/no-such-job")
+    assert send(server.url, "GET", url.removeprefix(server.url)).status == 404
+    refusal(send(server.url, "DELETE", url.removeprefix(server.url)))
 
 
 @pytest.mark.parametrize("seconds", [0, -1, 604801, 10**12])

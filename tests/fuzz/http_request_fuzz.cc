@@ -84,7 +84,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   static_cast<void>(LooksStray(bytes));
   for (const auto& [name, value] : ParseQuery(bytes)) {
-    Check(PercentDecode(PercentEncode(name)) == name && PercentDecode(PercentEncode(value)) == value);
+    Check(PercentDecode(PercentEncode(name)) == name &&
+          PercentDecode(PercentEncode(value)) == value);
   }
   Check(PercentDecode(bytes).size() <= bytes.size());
   Check(NormalisePath(NormalisePath(bytes)) == NormalisePath(bytes));

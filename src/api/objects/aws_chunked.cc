@@ -67,15 +67,18 @@ Status AwsChunkedDecoder::Feed(std::string_view bytes, const Output& out) {
 
 Status AwsChunkedDecoder::TakeLine(std::string_view line) {
   switch (state_) {
-    case State::kSize: return TakeSize(line);
+    case State::kSize:
+      return TakeSize(line);
     case State::kDataEnd:
       if (!line.empty()) return Broken("a chunk is longer than its size");
       CML_RETURN_IF_ERROR(CheckChunk());
       state_ = State::kSize;
       return Ok{};
-    case State::kTrailer: return TakeTrailer(line);
+    case State::kTrailer:
+      return TakeTrailer(line);
     case State::kData:
-    case State::kDone: break;
+    case State::kDone:
+      break;
   }
   return Broken("a line where none belongs");
 }

@@ -3,8 +3,8 @@
 // last one ("Signature calculations for the Authorization header", Amazon S3 API reference).
 //
 // One upload per object, not thread-safe. kUnauthenticated: a chunk's or the trailers' signature is
-// wrong; kInvalidArgument: broken framing. Bytes reach `out` before their chunk's signature has been
-// checked: nothing may be kept before Finish has said OK.
+// wrong; kInvalidArgument: broken framing. Bytes reach `out` before their chunk's signature has
+// been checked: nothing may be kept before Finish has said OK.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -22,8 +22,8 @@ namespace cml::api::objects {
 class AwsChunkedDecoder {
  public:
   struct Signing {
-    std::string key;         // SigV4SigningKey
-    net::SigV4Claim claim;   // of the request: the first chunk continues its signature
+    std::string key;        // SigV4SigningKey
+    net::SigV4Claim claim;  // of the request: the first chunk continues its signature
   };
   using Output = std::function<Status(std::string_view)>;
 
@@ -45,12 +45,12 @@ class AwsChunkedDecoder {
   std::optional<Signing> signing_;
   State state_ = State::kSize;
   std::string line_;
-  std::uint64_t left_ = 0;          // of the chunk
-  std::string signature_;           // that the chunk announced
-  std::string previous_;            // signature
+  std::uint64_t left_ = 0;  // of the chunk
+  std::string signature_;   // that the chunk announced
+  std::string previous_;    // signature
   std::optional<crypto::Digester> digester_;
-  std::string trailer_text_;        // as it is signed
-  bool trailers_signed_ = false;    // their signature was there and right
+  std::string trailer_text_;      // as it is signed
+  bool trailers_signed_ = false;  // their signature was there and right
   std::map<std::string, std::string> trailers_;
 };
 

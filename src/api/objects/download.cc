@@ -82,8 +82,7 @@ void AddObjectHeaders(const Download& d, net::Headers& headers) {
 
 }  // namespace
 
-Precondition CheckPreconditions(const net::Headers& headers,
-                                const objectstore::ObjectInfo& info) {
+Precondition CheckPreconditions(const net::Headers& headers, const objectstore::ObjectInfo& info) {
   // Header dates have whole seconds.
   const auto modified = std::chrono::floor<std::chrono::seconds>(info.modified);
   if (headers.Has("If-Match")) {
@@ -131,7 +130,8 @@ std::optional<Fault> Answer(const Download& d, std::unique_ptr<objectstore::Obje
   const net::Headers& asked = d.request.headers;
   const std::uint64_t size = d.info.size;
   switch (CheckPreconditions(asked, d.info)) {
-    case Precondition::kPassed: break;
+    case Precondition::kPassed:
+      break;
     case Precondition::kFailed:
       return Fault{FaultCode::kPreconditionFailed, "the object does not meet the condition"};
     case Precondition::kNotModified:
@@ -145,16 +145,16 @@ std::optional<Fault> Answer(const Download& d, std::unique_ptr<objectstore::Obje
   const RangeKind kind = stale ? RangeKind::kWhole : ParseRange(asked.Get("Range"), size, range);
   if (kind == RangeKind::kUnsatisfiable) {
     response.headers.Add("Content-Range", "bytes */" + std::to_string(size));
-    return Fault{FaultCode::kInvalidRange,
-                 "range " + Quote(asked.Get("Range")) + " is not within the object's " +
-                     std::to_string(size) + " bytes"};
+    return Fault{FaultCode::kInvalidRange, "range " + Quote(asked.Get("Range")) +
+                                               " is not within the object's " +
+                                               std::to_string(size) + " bytes"};
   }
   AddObjectHeaders(d, response.headers);
   if (kind == RangeKind::kPart) {
     response.status = 206;
     response.headers.Add("Content-Range", "bytes " + std::to_string(range.first) + "-" +
-                                              std::to_string(range.first + range.length - 1) +
-                                              "/" + std::to_string(size));
+                                              std::to_string(range.first + range.length - 1) + "/" +
+                                              std::to_string(size));
   }
   response.length = range.length;
   if (reader) response.source = std::make_unique<ObjectSource>(std::move(reader), range);

@@ -13,7 +13,8 @@
 namespace cml::api::objects {
 
 enum class Precondition { kPassed, kFailed, kNotModified };
-// If-Match, If-Unmodified-Since, If-None-Match, If-Modified-Since, in the order of RFC 9110, 13.2.2.
+// If-Match, If-Unmodified-Since, If-None-Match, If-Modified-Since, in the order of RFC
+// 9110, 13.2.2.
 Precondition CheckPreconditions(const net::Headers& headers, const objectstore::ObjectInfo& info);
 
 struct ByteRange {
@@ -23,7 +24,8 @@ enum class RangeKind { kWhole, kPart, kUnsatisfiable };
 // One range of bytes; several, other units and bad syntax mean the whole.
 RangeKind ParseRange(std::string_view header, std::uint64_t size, ByteRange& range);
 
-// The whole answer to a GET or HEAD: 200, 206, 304, 412 or 416 (a fault). `reader` is null for HEAD.
+// The whole answer to a GET or HEAD: 200, 206, 304, 412 or 416 (a fault). `reader` is null for
+// HEAD.
 struct Download {
   const net::Request& request;
   const objectstore::ObjectInfo& info;

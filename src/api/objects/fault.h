@@ -50,11 +50,11 @@ struct Fault {
 };
 using MaybeFault = std::optional<Fault>;
 
-// For an error of the object store; `missing` is what kNotFound means here, `wrong` what
-// kInvalidArgument does.
+// What some errors of the object store mean where they occur.
 struct StoreErrorMeaning {
-  FaultCode missing = FaultCode::kNoSuchBucket;
-  FaultCode wrong = FaultCode::kInvalidArgument;
+  FaultCode missing = FaultCode::kNoSuchBucket;     // kNotFound
+  FaultCode wrong = FaultCode::kInvalidArgument;    // kInvalidArgument
+  FaultCode conflict = FaultCode::kInvalidRequest;  // kFailedPrecondition
 };
 Fault FromStore(const Error& error, StoreErrorMeaning meaning = {});
 

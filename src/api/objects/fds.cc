@@ -47,7 +47,8 @@ std::variant<Call, Fault> Authorise(const Context& context, const net::Request& 
   field.remove_prefix(std::min(kScheme.size(), field.size()));
   const std::size_t colon = field.rfind(':');
   if (colon == std::string_view::npos || colon == 0) {
-    return Fault{FaultCode::kSignatureDoesNotMatch, "Authorization must be Galaxy-V2 KEY:SIGNATURE"};
+    return Fault{FaultCode::kSignatureDoesNotMatch,
+                 "Authorization must be Galaxy-V2 KEY:SIGNATURE"};
   }
   AccessKey key{std::string(field.substr(0, colon))};
   std::string_view date = request.headers.Get("x-xiaomi-date");
@@ -158,9 +159,10 @@ Outcome CompleteParts(const Call& call) {
 }
 
 Outcome Remove(const Call& call) {
-  auto removed = call.Has("uploadId")
-                     ? call.store().AbortUpload(call.org(), call.path.bucket, call.Query("uploadId"))
-                     : call.store().Remove(call.org(), call.path.bucket, call.path.key);
+  auto removed =
+      call.Has("uploadId")
+          ? call.store().AbortUpload(call.org(), call.path.bucket, call.Query("uploadId"))
+          : call.store().Remove(call.org(), call.path.bucket, call.path.key);
   if (!removed.ok()) return FromStore(removed.error());
   return Json(Document::Object());
 }
@@ -249,8 +251,7 @@ class Upload final : public net::BodySink {
     }
     objectstore::PutOptions options;
     if (auto fault = ReadPutOptions(head_.headers, kMetadata, options)) return *fault;
-    auto object =
-        call.store().Put(call.org(), call.path.bucket, call.path.key, std::move(options));
+    auto object = call.store().Put(call.org(), call.path.bucket, call.path.key, std::move(options));
     if (!object.ok()) return FromStore(object.error());
     return std::move(object).value();
   }

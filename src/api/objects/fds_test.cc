@@ -19,7 +19,7 @@ class FdsTest : public FrontTest {
     if (!headers.Has("Date")) headers.Add("Date", FormatHttpDate(clock_.now));
     net::Request r = Make(method, target, std::move(headers));
     r.headers.Add("Authorization", "Galaxy-V2 AK1:" + net::GalaxyV2Signature(Secret(secret), method,
-                                                                            target, r.headers));
+                                                                             target, r.headers));
     return Carry(std::move(r), body);
   }
 };
@@ -55,8 +55,8 @@ TEST_F(FdsTest, Multipart) {
   const std::string five(5 << 20, 'x');
   Document list = Document::Array();
   for (const auto& [number, body] : {std::pair(1, five), std::pair(2, std::string("tail"))}) {
-    const Answered part = Fds(
-        "PUT", "/bkt/big?uploadId=" + id + "&partNumber=" + std::to_string(number), body);
+    const Answered part =
+        Fds("PUT", "/bkt/big?uploadId=" + id + "&partNumber=" + std::to_string(number), body);
     ASSERT_EQ(part.status, 200) << part.body;
     const Document d = Document::Parse(part.body).value();
     EXPECT_EQ(d.Get("partNumber").Int(), number);

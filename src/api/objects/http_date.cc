@@ -15,8 +15,7 @@ using std::chrono::floor;
 
 constexpr std::array<std::string_view, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-constexpr std::array<std::string_view, 7> kDays = {"Sun", "Mon", "Tue", "Wed",
-                                                   "Thu", "Fri", "Sat"};
+constexpr std::array<std::string_view, 7> kDays = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
 
 struct Fields {
   std::string_view year, day, hour, minute, second;
@@ -67,8 +66,8 @@ std::optional<SysTime> ParseBasicIso(std::string_view s) {
   if (s.size() != 16 || s[8] != 'T' || s[15] != 'Z') return std::nullopt;
   const auto month = ParseUnsigned(s.substr(4, 2));
   if (!month) return std::nullopt;
-  return Assemble({s.substr(0, 4), s.substr(6, 2), s.substr(9, 2), s.substr(11, 2),
-                   s.substr(13, 2), static_cast<unsigned>(*month)});
+  return Assemble({s.substr(0, 4), s.substr(6, 2), s.substr(9, 2), s.substr(11, 2), s.substr(13, 2),
+                   static_cast<unsigned>(*month)});
 }
 
 }  // namespace cml::api::objects

@@ -23,3 +23,10 @@ class ObjectRoutes {
 };
 
 }  // namespace cml::api::objects
+
+namespace cml::api {
+// What the program's wiring names.
+using objects::ObjectRoutes;
+using ObjectCaller = objects::Caller;
+using ObjectAccess = objects::Access;
+}  // namespace cml::api

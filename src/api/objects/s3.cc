@@ -12,14 +12,39 @@ namespace cml::api::objects {
 namespace {
 
 // Sub-resources of S3 that we do not have.
-constexpr std::array<std::string_view, 33> kAbsent = {
-    "accelerate",  "acl",           "analytics",      "attributes",        "cors",
-    "encryption",  "intelligent-tiering", "inventory", "legal-hold",       "lifecycle",
-    "logging",     "metadataTable", "metrics",        "notification",      "object-lock",
-    "ownershipControls", "policy",  "policyStatus",   "publicAccessBlock", "renameObject",
-    "replication", "requestPayment", "restore",       "retention",         "select",
-    "session",     "tagging",       "torrent",        "uploads",           "versionId",
-    "versioning",  "versions",      "website"};
+constexpr std::array<std::string_view, 33> kAbsent = {"accelerate",
+                                                      "acl",
+                                                      "analytics",
+                                                      "attributes",
+                                                      "cors",
+                                                      "encryption",
+                                                      "intelligent-tiering",
+                                                      "inventory",
+                                                      "legal-hold",
+                                                      "lifecycle",
+                                                      "logging",
+                                                      "metadataTable",
+                                                      "metrics",
+                                                      "notification",
+                                                      "object-lock",
+                                                      "ownershipControls",
+                                                      "policy",
+                                                      "policyStatus",
+                                                      "publicAccessBlock",
+                                                      "renameObject",
+                                                      "replication",
+                                                      "requestPayment",
+                                                      "restore",
+                                                      "retention",
+                                                      "select",
+                                                      "session",
+                                                      "tagging",
+                                                      "torrent",
+                                                      "uploads",
+                                                      "versionId",
+                                                      "versioning",
+                                                      "versions",
+                                                      "website"};
 
 Fault NotAllowed(const S3Call& call) {
   return {FaultCode::kMethodNotAllowed, call.request.method + " is not possible here"};
@@ -148,9 +173,9 @@ class Upload final : public net::BodySink {
     }
     auto raw = crypto::FromHex(hash);
     if (!raw.ok() || raw.value().size() != 32) {
-      return Fault{hash.starts_with("STREAMING-") ? FaultCode::kNotImplemented
-                                                  : FaultCode::kInvalidArgument,
-                   "x-amz-content-sha256 " + Quote(hash) + " is not available"};
+      return Fault{
+          hash.starts_with("STREAMING-") ? FaultCode::kNotImplemented : FaultCode::kInvalidArgument,
+          "x-amz-content-sha256 " + Quote(hash) + " is not available"};
     }
     claims.sha256 = std::move(raw).value();
     return std::nullopt;
@@ -161,8 +186,8 @@ class Upload final : public net::BodySink {
     if (call.Has("uploadId")) {
       const auto number = PartNumber(call);
       if (auto* fault = std::get_if<Fault>(&number)) return *fault;
-      auto part = call.store().PutPart(call.org(), path.bucket,
-                                       std::string(call.Query("uploadId")), std::get<int>(number));
+      auto part = call.store().PutPart(call.org(), path.bucket, std::string(call.Query("uploadId")),
+                                       std::get<int>(number));
       if (!part.ok()) return FromStore(part.error(), {.missing = FaultCode::kNoSuchUpload});
       return std::move(part).value();
     }

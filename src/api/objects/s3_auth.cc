@@ -54,13 +54,18 @@ std::variant<std::string, Fault> PayloadHash(const net::Request& request,
 }  // namespace
 
 std::variant<S3Call, Fault> Authorise(const Context& context, const net::Request& request) {
+  if (request.query.contains("AWSAccessKeyId")) {
+    return Fault{FaultCode::kAccessDenied,
+                 "the URL is signed with AWS Signature Version 2; use version 4 (boto3: "
+                 "Config(signature_version=\"s3v4\"))"};
+  }
   auto parsed = net::ParseSigV4(request);
   if (!parsed.ok()) return Fault{FaultCode::kAccessDenied, parsed.error().message()};
   net::SigV4Claim claim = std::move(parsed).value();
   if (claim.scope.service != "s3") {
-    return Fault{FaultCode::kSignatureDoesNotMatch,
-                 "signed for the service " + Quote(claim.scope.service) +
-                     ", the object store is \"s3\""};
+    return Fault{
+        FaultCode::kSignatureDoesNotMatch,
+        "signed for the service " + Quote(claim.scope.service) + ", the object store is \"s3\""};
   }
   if (auto fault = CheckTime(claim, context.clock.Now())) return *fault;
   auto caller = context.authenticate(AccessKey(claim.scope.access_key));
@@ -76,9 +81,12 @@ std::variant<S3Call, Fault> Authorise(const Context& context, const net::Request
                  "the signature is wrong; check the secret key, and that nothing on the way "
                  "changes the request"};
   }
-  return S3Call{context,          request,
-                SplitTarget(request.target), std::move(caller).value(),
-                std::move(claim), std::move(payload_hash)};
+  return S3Call{context,
+                request,
+                SplitTarget(request.target),
+                std::move(caller).value(),
+                std::move(claim),
+                std::move(payload_hash)};
 }
 
 MaybeFault CheckSmallBody(const S3Call& call) {

@@ -45,17 +45,31 @@ std::variant<ListAsk, Fault> ReadListAsk(const S3Call& call) {
     ask.request.most = std::min<std::size_t>(*most, kMostKeys);
   }
   ask.request.start_after = call.Query(ask.version_1 ? "marker" : "start-after");
+  // A marker that is a common prefix stands behind all that it rolls up; no key has the byte 0xff.
+  const bool rolled = ask.version_1 && !ask.request.delimiter.empty() &&
+                      ask.request.start_after.ends_with(ask.request.delimiter);
+  if (rolled) ask.request.start_after.push_back('\xff');
   if (call.Has("continuation-token") && !ask.version_1) {
     auto token = crypto::FromBase64(call.Query("continuation-token"));
-    if (!token.ok()) return Wrong("continuation-token", call.Query("continuation-token"), "not ours");
+    if (!token.ok())
+      return Wrong("continuation-token", call.Query("continuation-token"), "not ours");
     ask.request.start_after = std::move(token).value();
   }
   return ask;
 }
 
+std::string LastName(const objectstore::ListPage& page) {
+  std::string last;
+  if (!page.objects.empty()) last = page.objects.back().key;
+  if (!page.common_prefixes.empty()) last = std::max(last, page.common_prefixes.back());
+  return last;
+}
+
 void AddObject(const ListAsk& ask, const objectstore::ObjectInfo& info, XmlWriter& xml) {
   xml.Open("Contents").Add("Key", ask.Text(info.key)).Add("LastModified", XmlTime(info.modified));
-  xml.Add("ETag", "\"" + info.etag + "\"").Add("Size", std::to_string(info.size));
+  // Of a file that a job wrote and nobody has read, the digest is not known yet.
+  if (!info.etag.empty()) xml.Add("ETag", "\"" + info.etag + "\"");
+  xml.Add("Size", std::to_string(info.size));
   xml.Add("StorageClass", "STANDARD").Close();
 }
 
@@ -85,8 +99,7 @@ S3Outcome MakeBucket(const S3Call& call) {
 S3Outcome HeadBucket(const S3Call& call) {
   auto bucket = call.store().Bucket(call.org(), call.path.bucket);
   if (!bucket.ok()) {
-    return FromStore(bucket.error(),
-                     {FaultCode::kNoSuchBucket, FaultCode::kInvalidBucketName});
+    return FromStore(bucket.error(), {FaultCode::kNoSuchBucket, FaultCode::kInvalidBucketName});
   }
   net::Response response;
   response.headers.Add("x-amz-bucket-region", "us-east-1");
@@ -95,7 +108,9 @@ S3Outcome HeadBucket(const S3Call& call) {
 
 S3Outcome RemoveBucket(const S3Call& call) {
   auto removed = call.store().RemoveBucket(call.org(), call.path.bucket);
-  if (!removed.ok()) return FromStore(removed.error());
+  if (!removed.ok()) {
+    return FromStore(removed.error(), {.conflict = FaultCode::kBucketNotEmpty});
+  }
   net::Response response;
   response.status = 204;
   return response;
@@ -127,8 +142,8 @@ S3Outcome ListObjects(const S3Call& call) {
   xml.Add("MaxKeys", std::to_string(ask.request.most));
   if (ask.url_encoded) xml.Add("EncodingType", "url");
   if (ask.version_1) {
-    xml.Add("Marker", ask.Text(ask.request.start_after));
-    if (page.truncated) xml.Add("NextMarker", ask.Text(page.next));
+    xml.Add("Marker", ask.Text(call.Query("marker")));
+    if (page.truncated) xml.Add("NextMarker", ask.Text(LastName(page)));
   } else {
     xml.Add("KeyCount", std::to_string(page.objects.size() + page.common_prefixes.size()));
     if (call.Has("start-after")) xml.Add("StartAfter", ask.Text(call.Query("start-after")));
@@ -148,8 +163,8 @@ S3Outcome ListObjects(const S3Call& call) {
 S3Outcome RemoveObjects(const S3Call& call) {
   auto document = ParseXml(call.request.body);
   if (!document.ok() || document.value().name != "Delete") {
-    return Fault{FaultCode::kMalformedXml, document.ok() ? "a Delete element was expected"
-                                                         : document.error().message()};
+    return Fault{FaultCode::kMalformedXml,
+                 document.ok() ? "a Delete element was expected" : document.error().message()};
   }
   const bool quiet = document.value().ChildText("Quiet") == "true";
   std::vector<std::string> keys;

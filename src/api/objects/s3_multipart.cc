@@ -20,9 +20,9 @@ Fault UploadFault(const Error& error) {
 std::variant<std::vector<objectstore::PartInfo>, Fault> ReadParts(std::string_view body) {
   auto document = ParseXml(body);
   if (!document.ok() || document.value().name != "CompleteMultipartUpload") {
-    return Fault{FaultCode::kMalformedXml,
-                 document.ok() ? "a CompleteMultipartUpload element was expected"
-                               : document.error().message()};
+    return Fault{FaultCode::kMalformedXml, document.ok()
+                                               ? "a CompleteMultipartUpload element was expected"
+                                               : document.error().message()};
   }
   std::vector<objectstore::PartInfo> parts;
   for (const XmlElement& child : document.value().children) {
@@ -33,7 +33,8 @@ std::variant<std::vector<objectstore::PartInfo>, Fault> ReadParts(std::string_vi
       etag = etag.substr(1, etag.size() - 2);
     }
     if (!number || *number < 1 || *number > kMostParts || etag.empty()) {
-      return Fault{FaultCode::kMalformedXml, "a part needs a PartNumber from 1 to 10000 and an ETag"};
+      return Fault{FaultCode::kMalformedXml,
+                   "a part needs a PartNumber from 1 to 10000 and an ETag"};
     }
     if (!parts.empty() && parts.back().number >= *number) {
       return Fault{FaultCode::kInvalidPartOrder, "the parts must be in ascending order"};
@@ -91,8 +92,8 @@ S3Outcome CopyPart(const S3Call& call) {
   auto opened = OpenCopySource(call);
   if (auto* fault = std::get_if<Fault>(&opened)) return *fault;
   auto& source = *std::get<std::unique_ptr<objectstore::ObjectReader>>(opened);
-  auto writer = call.store().PutPart(call.org(), call.path.bucket, UploadId(call),
-                                     std::get<int>(number));
+  auto writer =
+      call.store().PutPart(call.org(), call.path.bucket, UploadId(call), std::get<int>(number));
   if (!writer.ok()) return UploadFault(writer.error());
   auto copied =
       CopyInto(source, call.request.headers.Get("x-amz-copy-source-range"), *writer.value());
@@ -107,8 +108,8 @@ S3Outcome ListParts(const S3Call& call) {
   auto parts = call.store().Parts(call.org(), call.path.bucket, UploadId(call));
   if (!parts.ok()) return UploadFault(parts.error());
   std::int64_t after = 0, most = 1000;
-  for (const auto& [name, value] : {std::pair("part-number-marker", &after),
-                                    std::pair("max-parts", &most)}) {
+  for (const auto& [name, value] :
+       {std::pair("part-number-marker", &after), std::pair("max-parts", &most)}) {
     if (!call.Has(name)) continue;
     const auto number = ParseInt(call.Query(name));
     if (!number || *number < 0) {

@@ -98,8 +98,7 @@ S3Outcome RemoveObject(const S3Call& call) {
   return response;
 }
 
-std::variant<std::unique_ptr<objectstore::ObjectReader>, Fault> OpenCopySource(
-    const S3Call& call) {
+std::variant<std::unique_ptr<objectstore::ObjectReader>, Fault> OpenCopySource(const S3Call& call) {
   auto source = CopySource(call);
   if (auto* fault = std::get_if<Fault>(&source)) return *fault;
   const ObjectPath& from = std::get<ObjectPath>(source);
@@ -165,8 +164,8 @@ S3Outcome CopyObject(const S3Call& call) {
 // What would be dropped silently is refused.
 MaybeFault CheckPutHeaders(const net::Request& request) {
   constexpr std::array<std::string_view, 6> kRefused = {
-      "x-amz-grant-", "x-amz-server-side-encryption", "x-amz-object-lock-", "x-amz-tagging",
-      "x-amz-website-redirect-location", "x-amz-write-offset-bytes"};
+      "x-amz-grant-",  "x-amz-server-side-encryption",    "x-amz-object-lock-",
+      "x-amz-tagging", "x-amz-website-redirect-location", "x-amz-write-offset-bytes"};
   for (const auto& [name, value] : request.headers.all()) {
     const std::string lower = ToLower(name);
     const bool refused =

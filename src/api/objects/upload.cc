@@ -12,9 +12,8 @@ constexpr std::string_view kChecksumHeader = "x-amz-checksum-";
 constexpr std::array<std::pair<std::string_view, std::size_t>, 5> kChecksums = {
     {{"crc32", 4}, {"crc32c", 4}, {"crc64nvme", 8}, {"sha1", 20}, {"sha256", 32}}};
 // Headers of HTTP that come back with the object.
-constexpr std::array<std::string_view, 5> kKept = {"cache-control", "content-disposition",
-                                                   "content-encoding", "content-language",
-                                                   "expires"};
+constexpr std::array<std::string_view, 5> kKept = {
+    "cache-control", "content-disposition", "content-encoding", "content-language", "expires"};
 constexpr std::size_t kMostMetadata = 2048;  // names and values together (S3 API reference)
 
 std::optional<std::string> DigestFromText(std::string_view text, std::size_t bytes) {
@@ -62,9 +61,8 @@ MaybeFault ReadClaims(const net::Headers& headers, UploadClaims& claims) {
     claims.checksum = raw.value();
   }
   if (headers.Has("x-amz-trailer") && (claims.checksum_name.empty() || !claims.chunked)) {
-    return Fault{FaultCode::kInvalidRequest, "x-amz-trailer " +
-                                                 Quote(headers.Get("x-amz-trailer")) +
-                                                 " is not available"};
+    return Fault{FaultCode::kInvalidRequest,
+                 "x-amz-trailer " + Quote(headers.Get("x-amz-trailer")) + " is not available"};
   }
   if (claims.chunked) {
     claims.length = ParseUnsigned(headers.Get("x-amz-decoded-content-length"));

@@ -22,10 +22,10 @@ inline constexpr std::uint64_t kMostUpload = 5ULL << 30;  // of one request
 struct UploadClaims {
   std::optional<std::string> md5;
   std::optional<std::string> sha256;
-  std::optional<std::uint64_t> length;    // behind the framing
-  std::string checksum_name;              // "crc32", "crc32c", "crc64nvme", "sha1", "sha256" or none
-  std::optional<std::string> checksum;    // absent: it comes as a trailer
-  bool chunked = false;                   // the body is aws-chunked
+  std::optional<std::uint64_t> length;  // behind the framing
+  std::string checksum_name;            // "crc32", "crc32c", "crc64nvme", "sha1", "sha256" or none
+  std::optional<std::string> checksum;  // absent: it comes as a trailer
+  bool chunked = false;                 // the body is aws-chunked
   std::optional<AwsChunkedDecoder::Signing> signing;  // of the chunks
 };
 
@@ -45,7 +45,7 @@ class UploadBody {
   UploadBody(std::unique_ptr<objectstore::ObjectWriter> writer, UploadClaims claims);
 
   MaybeFault Write(std::string_view bytes);
-  MaybeFault Finish();                       // compares, then commits
+  MaybeFault Finish();                                           // compares, then commits
   const objectstore::ObjectInfo& info() const { return info_; }  // after Finish
   // "x-amz-checksum-crc32" and its text, where the client sent one.
   std::optional<std::pair<std::string, std::string>> checksum() const;

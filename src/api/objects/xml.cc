@@ -16,10 +16,18 @@ constexpr std::string_view kSpace = " \t\r\n";
 void AppendEscaped(std::string_view text, std::string& out) {
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
       default:
         // control characters have no form in XML 1.0; clients read the reference all the same
         if (static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n') {
@@ -218,8 +226,11 @@ class Parser {
 
 }  // namespace
 
-XmlWriter::XmlWriter(std::string_view root) : out_("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<") {
-  out_.append(root).append(" xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
+XmlWriter::XmlWriter(std::string_view root, XmlSpace space)
+    : out_("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<") {
+  out_.append(root);
+  if (space == XmlSpace::kS3) out_.append(" xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"");
+  out_.append(">");
   open_.emplace_back(root);
 }
 

@@ -9,10 +9,12 @@
 
 namespace cml::api::objects {
 
-// Writes one document with the S3 name space on its root.
+// Writes one document. Answers carry S3's name space on their root, errors must not: clients do not
+// find the code in it.
+enum class XmlSpace { kS3, kNone };
 class XmlWriter {
  public:
-  explicit XmlWriter(std::string_view root);
+  explicit XmlWriter(std::string_view root, XmlSpace space = XmlSpace::kS3);
   XmlWriter& Open(std::string_view name);
   XmlWriter& Close();  // the innermost open element
   XmlWriter& Add(std::string_view name, std::string_view text);

@@ -26,7 +26,9 @@ TEST(Xml, Reads) {
       "<K>a&#x20ac;&#65;<![CDATA[<b>]]>&amp;&apos;</K><E/><!-- d --></s:R> \n");
   ASSERT_TRUE(read.ok()) << read.error().message();
   EXPECT_EQ(read.value().name, "R");
-  EXPECT_EQ(read.value().ChildText("K"), "a\xe2\x82\xac" "A<b>&'");
+  EXPECT_EQ(read.value().ChildText("K"),
+            "a\xe2\x82\xac"
+            "A<b>&'");
 }
 
 TEST(Xml, RefusesTheRest) {
@@ -34,14 +36,26 @@ TEST(Xml, RefusesTheRest) {
   for (int i = 0; i < 20; ++i) deep += "<a>";
   for (int i = 0; i < 60'000; ++i) wide += "<b/>";
   wide += "</a>";
-  for (const std::string& bad :
-       {std::string(), std::string("x"), std::string("<a"), std::string("<a>"),
-        std::string("<a></b>"), std::string("<a/><b/>"), std::string("<a b></a>"),
-        std::string("<a b=c/>"), std::string("<a b='c/>"), std::string("<a>&nope;</a>"),
-        std::string("<a>&#0;</a>"), std::string("<a>&#x110000;</a>"), std::string("<a>&amp</a>"),
-        std::string("<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>"), std::string("<a><!DOCTYPE b></a>"),
-        std::string("<!-- <a/>"), std::string("<a><![CDATA[x</a>"), std::string("<>x</>"), deep,
-        wide}) {
+  for (const std::string& bad : {std::string(),
+                                 std::string("x"),
+                                 std::string("<a"),
+                                 std::string("<a>"),
+                                 std::string("<a></b>"),
+                                 std::string("<a/><b/>"),
+                                 std::string("<a b></a>"),
+                                 std::string("<a b=c/>"),
+                                 std::string("<a b='c/>"),
+                                 std::string("<a>&nope;</a>"),
+                                 std::string("<a>&#0;</a>"),
+                                 std::string("<a>&#x110000;</a>"),
+                                 std::string("<a>&amp</a>"),
+                                 std::string("<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>"),
+                                 std::string("<a><!DOCTYPE b></a>"),
+                                 std::string("<!-- <a/>"),
+                                 std::string("<a><![CDATA[x</a>"),
+                                 std::string("<>x</>"),
+                                 deep,
+                                 wide}) {
     EXPECT_FALSE(ParseXml(bad).ok()) << bad.substr(0, 50);
   }
 }

@@ -71,6 +71,9 @@ class Cgroup {
   CgroupMode mode() const { return mode_; }
   const std::vector<std::filesystem::path>& folders() const { return folders_; }
 
+  bool limits_memory() const { return !Folder(2).empty(); }
+  bool limits_processes() const { return !Folder(3).empty(); }
+
   // Open for writing "0": whoever does so moves in.
   Result<std::vector<Fd>> Doors() const;
   // An eventfd that wakes when the group runs out of memory; invalid where there is none.

@@ -49,15 +49,17 @@ TEST_F(LimitsOfARun, MemoryWithinTheLimitIsFine) {
   EXPECT_GT(status.replicas[0].usage.memory_peak, 40 * kMiB);
 }
 
+constexpr const char* kBomb =
+    "import os, signal\n"
+    "n = 0\n"
+    "try:\n"
+    "  while n < 500:\n"
+    "    if os.fork() == 0: signal.pause()\n"
+    "    n += 1\n"
+    "except OSError as e: print('stopped', n < 40)\n";
+
 TEST_F(LimitsOfARun, AProcessBombStaysSmall) {
-  RunSpec spec = Python(
-      "import os, signal\n"
-      "n = 0\n"
-      "try:\n"
-      "  while n < 500:\n"
-      "    if os.fork() == 0: signal.pause()\n"
-      "    n += 1\n"
-      "except OSError as e: print('stopped', n < 40)\n");
+  RunSpec spec = Python(kBomb);
   spec.roles[0].limits.processes = 20;
   const RunStatus status = RunToEnd(spec);
   EXPECT_EQ(status.state, RunState::kSucceeded) << status.message;
@@ -134,6 +136,13 @@ TEST_F(LimitsWithoutGroups, ProcessorsAreBoundByAffinity) {
   spec.roles[0].limits.millicores = 500;
   EXPECT_EQ(RunToEnd(spec).state, RunState::kSucceeded);
   EXPECT_EQ(Log(key_), "1\n");
+}
+
+TEST_F(LimitsWithoutGroups, AProcessBombStaysSmall) {
+  RunSpec spec = Python(kBomb);
+  spec.roles[0].limits.processes = 20;
+  EXPECT_EQ(RunToEnd(spec).state, RunState::kSucceeded);
+  EXPECT_EQ(Log(key_), "stopped True\n");
 }
 
 TEST_F(LimitsWithoutGroups, DaemonsEndAllTheSame) {

@@ -192,6 +192,7 @@ TEST_F(LocalBackendTest, ARunFromBeforeARestartOfTheMachineIsLost) {
 TEST_F(LocalBackendTest, ManyEnsuresStartItOnce) {
   key_.incarnation = 1;
   const RunSpec spec = Script("echo once");
+  Backend();
   std::latch together(8);
   std::vector<std::thread> threads;
   for (int i = 0; i < 8; ++i) {
@@ -203,7 +204,6 @@ TEST_F(LocalBackendTest, ManyEnsuresStartItOnce) {
       if (i % 2 == 0) { EXPECT_TRUE(TestLauncher().Launch(replica).ok()); }
     });
   }
-  Backend();
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(WaitForEnd(key_).state, RunState::kSucceeded);
   EXPECT_EQ(Log(key_), "once\n");

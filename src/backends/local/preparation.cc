@@ -241,6 +241,7 @@ Status Preparation::Launch(const RunKey& key, const RunSpec& spec, const Shared&
     return ErrnoError(errno, "make folder", folder);
   }
   CML_RETURN_IF_ERROR(OwnedFolder(folder / "work", shared.uid, 0700));
+  CML_RETURN_IF_ERROR(OwnedFolder(folder / "layer", shared.uid, 0700));
   CML_RETURN_IF_ERROR(OwnedFolder(folder / "status", shared.uid, 0700));
   CML_RETURN_IF_ERROR(OwnedFolder(folder / "tmp", shared.uid, 01777));
 
@@ -277,6 +278,7 @@ Status Preparation::Launch(const RunKey& key, const RunSpec& spec, const Shared&
   plan.bwrap = c_.bwrap;
   plan.sandbox = SandboxArguments(sandbox);
   plan.filter = c_.filter;
+  plan.uid = shared.uid;
   plan.command = member.role.command;
   for (const auto& [variable, value] : env) plan.env.push_back(variable + "=" + value);
   plan.cgroup_parent = c_.cgroups;

@@ -194,6 +194,7 @@ std::string FormatPlan(const ShimPlan& plan) {
   r.Add("bwrap", plan.bwrap.string());
   for (const auto& word : plan.sandbox) r.Add("sandbox", word);
   r.Add("filter", plan.filter.string());
+  r.Add("uid", plan.uid);
   for (const auto& word : plan.command) r.Add("command", word);
   for (const auto& variable : plan.env) r.Add("env", variable);
   r.Add("cgroup_mode", ToString(plan.cgroup_parent.mode));
@@ -218,6 +219,7 @@ std::optional<ShimPlan> ParsePlan(std::string_view text) {
   plan.bwrap = r->Text("bwrap");
   plan.sandbox = r->All("sandbox");
   plan.filter = r->Text("filter");
+  plan.uid = r->Number("uid");
   plan.command = r->All("command");
   plan.env = r->All("env");
   for (const auto mode : {CgroupMode::kNone, CgroupMode::kV1, CgroupMode::kV2}) {

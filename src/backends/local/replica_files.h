@@ -40,6 +40,7 @@ struct ShimPlan {
   std::filesystem::path bwrap;
   std::vector<std::string> sandbox;  // bwrap's arguments
   std::filesystem::path filter;      // the system call filter; empty: none
+  std::int64_t uid = 0;              // of the command
   std::vector<std::string> command;
   std::vector<std::string> env;  // NAME=value
   CgroupParent cgroup_parent;

@@ -141,6 +141,7 @@ void AddJob(std::vector<std::string>& args, const SandboxSpec& spec) {
   bind("--ro-bind", spec.job_etc, "/job/etc");
   bind("--ro-bind", spec.packages, "/job/packages");
   bind("--bind", spec.replica / "work", "/job/work");
+  bind("--bind", spec.replica / "layer", "/job/layer");
   bind("--bind", spec.replica / "status", "/job/status");
   bind("--bind", spec.replica / "tmp", "/tmp");
   if (!spec.checkpoint.empty()) bind("--bind", spec.checkpoint, "/job/checkpoint");
@@ -163,7 +164,7 @@ std::vector<std::string> SandboxArguments(const SandboxSpec& spec) {
   AddDevices(args, spec);
   AddJob(args, spec);
   Add(args, {"--dir", "/run", "--dir", "/var", "--symlink", "/tmp", "/var/tmp", "--symlink", "/run",
-             "/var/run", "--remount-ro", "/", "--chdir", "/job/work"});
+             "/var/run", "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/job/work"});
   if (spec.mode == SandboxMode::kRoot) {
     const std::string id = std::to_string(spec.uid);
     // What the step from root to the command's user needs, and nothing else.

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "backends/local/weak_limits.h"
 #include "base/strings.h"
 
 namespace cml::backends::local {
@@ -63,7 +64,7 @@ struct Child {
   int input, output;
   const int* keep;  // descriptors that bubblewrap shall have, ends with -1
   const int* doors;
-  rlim_t most_file_bytes;
+  rlim_t most_file_bytes, most_processes;  // 0: no limit
 };
 
 [[noreturn]] void BecomeSandbox(const Child& child) {
@@ -83,6 +84,10 @@ struct Child {
   if (child.most_file_bytes > 0) {
     const rlimit file{child.most_file_bytes, child.most_file_bytes};
     ::setrlimit(RLIMIT_FSIZE, &file);
+  }
+  if (child.most_processes > 0) {
+    const rlimit processes{child.most_processes, child.most_processes};
+    ::setrlimit(RLIMIT_NPROC, &processes);
   }
   ::execve(child.program, child.argv, child.envp);
   ::_exit(126);
@@ -126,10 +131,19 @@ Result<SandboxProcess> SandboxProcess::Start(const ShimPlan& plan, const Cgroup&
   door_numbers.push_back(-1);
   const std::vector<char*> argv = Pointers(outer);
   const std::vector<char*> envp = Pointers(plan.env);
-  const Child child{plan.bwrap.c_str(),   argv.data(),
-                    envp.data(),          nothing.get(),
-                    output.write.get(),   keep.data(),
-                    door_numbers.data(),  static_cast<rlim_t>(plan.limits.disk_bytes)};
+  rlim_t most_processes = 0;
+  if (plan.limits.processes > 0 && !group.limits_processes()) {
+    most_processes = static_cast<rlim_t>(ProcessLimitFor(plan.uid, plan.limits.processes));
+  }
+  const Child child{plan.bwrap.c_str(),
+                    argv.data(),
+                    envp.data(),
+                    nothing.get(),
+                    output.write.get(),
+                    keep.data(),
+                    door_numbers.data(),
+                    static_cast<rlim_t>(plan.limits.disk_bytes),
+                    most_processes};
   // The signal mask stays blocked over vfork; the child opens it when its handlers are default.
   process.pid_ = ::vfork();
   if (process.pid_ == 0) BecomeSandbox(child);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -94,11 +95,6 @@ class Shim {
   void End(std::string reason, std::string message, milliseconds grace);
   void Conclude();
   void WriteFinal(RunState state, std::string reason, std::string message);
-  bool CountsMemoryItself() const {
-    const auto& folders = group_.folders();
-    return group_.mode() == CgroupMode::kV2 ||
-           (group_.mode() == CgroupMode::kV1 && folders.size() > 2 && !folders[2].empty());
-  }
 
   const fs::path folder_;
   ShimPlan plan_;
@@ -171,7 +167,7 @@ Status Shim::Start() {
   const auto now = Steady::now();
   if (plan_.wall_seconds > 0) wall_at_ = now + std::chrono::seconds(plan_.wall_seconds);
   if (plan_.limits.disk_bytes > 0) disk_at_ = now + milliseconds(250);
-  if (!CountsMemoryItself()) sample_at_ = now + milliseconds(100);
+  if (!group_.limits_memory()) sample_at_ = now + milliseconds(100);
   return Ok{};
 }
 
@@ -318,6 +314,13 @@ void Shim::Conclude() {
   const CgroupUsage used = group_.Usage();
   record_.status.usage.cpu_millis = std::max(used.cpu_millis, sampled_.cpu_millis);
   record_.status.usage.memory_peak = std::max(used.memory_peak, sampled_.memory_peak);
+  if (rusage all{}; !group_.limits_memory() && ::getrusage(RUSAGE_CHILDREN, &all) == 0) {
+    // At least this: the time of all processes that were waited for, the largest one's memory.
+    Usage& usage = record_.status.usage;
+    const auto millis = [](const timeval& t) { return t.tv_sec * 1'000 + t.tv_usec / 1'000; };
+    usage.cpu_millis = std::max<std::int64_t>(usage.cpu_millis, millis(all.ru_utime) + millis(all.ru_stime));
+    usage.memory_peak = std::max<std::int64_t>(usage.memory_peak, all.ru_maxrss * 1'024);
+  }
   const auto code = process_->exit_code();
   const bool failed = !code || *code != 0;
   if (used.oom_kills > 0 && failed && reason_.empty()) reason_ = "OutOfMemory";

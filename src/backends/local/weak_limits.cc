@@ -72,8 +72,8 @@ void LimitProcessors(std::int64_t millicores) {
   (void)::sched_setaffinity(0, sizeof chosen, &chosen);
 }
 
-std::int64_t ProcessLimitFor(std::int64_t processes) {
-  const std::string ours = "\nUid:\t" + std::to_string(::getuid()) + "\t";
+std::int64_t ProcessLimitFor(std::int64_t uid, std::int64_t processes) {
+  const std::string ours = "\nUid:\t" + std::to_string(uid) + "\t";
   std::int64_t threads = 0;
   ForEachProcess([&](const std::string& folder) {
     const auto status = ReadFile(folder + "/status", 1 << 16);

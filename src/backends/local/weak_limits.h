@@ -12,8 +12,8 @@ namespace cml::backends::local {
 
 // Keeps the calling process and its children to as many processors as the limit needs.
 void LimitProcessors(std::int64_t millicores);
-// The value for RLIMIT_NPROC that leaves room for `processes` more of this user.
-std::int64_t ProcessLimitFor(std::int64_t processes);
+// The value for RLIMIT_NPROC that leaves this user room for `processes` more.
+std::int64_t ProcessLimitFor(std::int64_t uid, std::int64_t processes);
 
 struct SampledUsage {
   std::int64_t cpu_millis = 0;  // of the processes that live now

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 
+#include "base/log.h"
 #include "base/strings.h"
 #include "crypto/digest.h"
 #include "net/signing.h"
@@ -85,7 +86,10 @@ class FakePlatform::Stream final : public net::BodySource {
   bool waited_ = false;
 };
 
-FakePlatform::FakePlatform() { Start(); }
+FakePlatform::FakePlatform() {
+  SetLogLevel(LogLevel::kError);  // answers are cut on purpose
+  Start();
+}
 FakePlatform::~FakePlatform() { Stop(); }
 
 std::string FakePlatform::url() const { return fmt::format("http://127.0.0.1:{}", port_); }
@@ -121,8 +125,7 @@ void FakePlatform::AddJob(const std::string& name, std::deque<Step> steps) {
   job.object.Set("framework", "tensorflow").Set("framework_version", "2.15.1");
   job.object.Set("cpu_limit", "4").Set("memory_limit", "8G").Set("gpu_limit", Document::Integer(0));
   job.object.Set("defaults", Document::Array().Append(Document::String("cpu_limit")));
-  job.object.Set("create_time", "2026-11-24 07:00:00.000000")
-      .Set("state_since", "2026-11-24T07:57:00Z");
+  job.object.Set("create_time", "2026-11-24 07:00:00.000000");
   job.object.Set("state", "enqueued");
   job.steps = std::move(steps);
   NextStep(job);
@@ -184,6 +187,11 @@ bool FakePlatform::HasBucket(const std::string& bucket) const {
   return buckets_.contains(bucket);
 }
 
+std::string FakePlatform::last_range() const {
+  const std::lock_guard lock(mutex_);
+  return last_range_;
+}
+
 std::size_t FakePlatform::open_uploads() const {
   const std::lock_guard lock(mutex_);
   return uploads_.size();
@@ -197,6 +205,7 @@ void FakePlatform::NextStep(Job& job) {
   job.object.Set("state", step.state).Set("reason", step.reason);
   step.message.empty() ? job.object.Remove("message") : job.object.Set("message", step.message);
   job.object.Set("exit_code", step.exit_code < 0 ? Document() : Document::Integer(step.exit_code));
+  job.object.Set("state_since", step.since);
   if (step.state == "running") job.object.Set("started_at", "2026-11-24T07:58:00Z");
   if (step.state == "failed" || step.state == "completed") {
     job.object.Set("started_at", "2026-11-24T07:58:00Z").Set("ended_at", "2026-11-24T07:58:21Z");
@@ -294,7 +303,10 @@ net::Response FakePlatform::HandleTrain(const net::Request& request, const std::
         200,
         R"({"cpu": 93.5, "memory": 6549825126, "network_receive": 10, "network_transmit": 2048})");
   if (verb == "/hyperparameters") return Json(200, R"({"data": []})");
-  if (verb == "/start") job.object.Set("state", "enqueued");
+  if (verb == "/start") {  // the answer says what is going to be; the row follows in a moment
+    job.steps = submits_;
+    return Json(200, Document(job.object).Set("state", "enqueued").Dump());
+  }
   if (verb.empty()) {
     NextStep(job);
   }
@@ -394,6 +406,7 @@ net::Response FakePlatform::HandleStore(const net::Request& request) {
     r.body = object->second;  // the server sends its length alone
   } else {
     const std::string_view range = request.headers.Get("Range");
+    last_range_ = std::string(range);
     const std::uint64_t from =
         range.empty() ? 0 : ParseUnsigned(range.substr(6, range.size() - 7)).value_or(0);
     r = SendBytes(object->second, from, range.empty() ? 200 : 206);

@@ -26,6 +26,7 @@ struct Step {
   std::string log;  // written before the state is
   std::string reason = "";
   int exit_code = -1;  // < 0: null
+  std::string since = "2026-11-24T07:57:00Z";
 };
 
 class FakePlatform {
@@ -54,6 +55,7 @@ class FakePlatform {
   void PutObject(const std::string& bucket, const std::string& key, const std::string& bytes);
   bool HasBucket(const std::string& bucket) const;
   std::size_t open_uploads() const;
+  std::string last_range() const;  // header Range of the last GET of an object
 
  private:
   struct Job {
@@ -83,6 +85,7 @@ class FakePlatform {
   codec::Document last_submit_;
   std::map<std::string, std::map<std::string, std::string>> buckets_;
   std::map<std::string, Upload> uploads_;
+  std::string last_range_;
   int cuts_ = 0;
   int parts_left_ = 1'000'000;
   bool offsets_ = true;

@@ -1,4 +1,5 @@
-// net/testing/test_server.h — a server with a few routes, and short ways to ask it, for net's tests.
+// net/testing/test_server.h — a server with a few routes, and short ways to ask it, for net's
+// tests.
 #pragma once
 #include <gtest/gtest.h>
 

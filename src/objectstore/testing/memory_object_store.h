@@ -79,9 +79,6 @@ class MemoryObjectStore final : public ObjectStore {
     CML_RETURN_IF_ERROR(CheckPut(key, options));
     CML_RETURN_IF_ERROR(Find(org, bucket));
     return MakeWriter([this, org, bucket, key, options](std::string bytes) -> Result<ObjectInfo> {
-      if (key.ends_with('/') && !bytes.empty()) {
-        return Error(Code::kInvalidArgument, "key " + Quote(key) + " marks a folder: no bytes");
-      }
       const std::string etag = Md5(bytes);
       return Keep(org, bucket, key, {std::move(bytes), etag, options});
     });
@@ -100,23 +97,23 @@ class MemoryObjectStore final : public ObjectStore {
     const std::lock_guard lock(mutex_);
     CML_ASSIGN_OR_RETURN(const auto* found, Find(org, bucket));
     if (!rq.delimiter.empty() && rq.delimiter != "/") {
-      return Error(Code::kInvalidArgument, "delimiter " + Quote(rq.delimiter) + ": only \"/\"");
+      return Error(Code::kInvalidArgument, "the delimiter is \"/\" or nothing");
     }
     ListPage page;
     if (rq.most == 0) return page;
     for (const auto& [key, object] : found->objects) {
-      if (!key.starts_with(rq.prefix)) continue;
-      const std::size_t cut = rq.delimiter.empty() ? std::string::npos
-                                                   : key.find(rq.delimiter, rq.prefix.size());
+      if (!key.starts_with(rq.prefix) || key <= rq.start_after) continue;
+      const std::size_t cut =
+          rq.delimiter.empty() ? std::string::npos : key.find(rq.delimiter, rq.prefix.size());
       const bool folded = cut != std::string::npos;
-      const std::string name = folded ? key.substr(0, cut + rq.delimiter.size()) : key;
-      if (key <= rq.start_after || name == rq.start_after) continue;
+      const std::string name = folded ? key.substr(0, cut + 1) : key;
       if (folded && !page.common_prefixes.empty() && page.common_prefixes.back() == name) continue;
       if (page.objects.size() + page.common_prefixes.size() == rq.most) {
         page.truncated = true;
         break;
       }
-      page.next = name;
+      // behind a prefix: a byte that no UTF-8 has is greater than all that follows it
+      page.next = folded ? name + "\xff" : name;
       if (folded) {
         page.common_prefixes.push_back(name);
       } else {
@@ -144,17 +141,16 @@ class MemoryObjectStore final : public ObjectStore {
       return Error(Code::kInvalidArgument, "part numbers are 1 to 10000");
     }
     CML_RETURN_IF_ERROR(FindUpload(org, bucket, upload));
-    return MakeWriter(
-        [this, org, bucket, upload, number](std::string bytes) -> Result<ObjectInfo> {
-          const std::lock_guard inner(mutex_);
-          CML_ASSIGN_OR_RETURN(auto* found, FindUpload(org, bucket, upload));
-          ObjectInfo info;
-          info.size = bytes.size();
-          info.etag = Md5(bytes);
-          info.modified = clock_.Now();
-          found->parts[number] = std::move(bytes);
-          return info;
-        });
+    return MakeWriter([this, org, bucket, upload, number](std::string bytes) -> Result<ObjectInfo> {
+      const std::lock_guard inner(mutex_);
+      CML_ASSIGN_OR_RETURN(auto* found, FindUpload(org, bucket, upload));
+      ObjectInfo info;
+      info.size = bytes.size();
+      info.etag = Md5(bytes);
+      info.modified = clock_.Now();
+      found->parts[number] = std::move(bytes);
+      return info;
+    });
   }
 
   Result<std::vector<PartInfo>> Parts(const OrgId& org, const std::string& bucket,
@@ -231,7 +227,8 @@ class MemoryObjectStore final : public ObjectStore {
   class Writer final : public ObjectWriter {
    public:
     using Commit_ = std::function<Result<ObjectInfo>(std::string)>;
-    Writer(const std::atomic<bool>& full, Commit_ commit) : full_(full), commit_(std::move(commit)) {}
+    Writer(const std::atomic<bool>& full, Commit_ commit)
+        : full_(full), commit_(std::move(commit)) {}
     Status Write(std::string_view bytes) override {
       if (full_) return Error(Code::kUnavailable, "no space left");
       bytes_ += bytes;
@@ -248,12 +245,11 @@ class MemoryObjectStore final : public ObjectStore {
   static std::string Md5(std::string_view bytes) {
     return crypto::ToHex(crypto::Digest(crypto::Hash::kMd5, bytes));
   }
-  static Status CheckPut(const std::string& key, PutOptions& options) {
+  static Status CheckPut(const std::string& key, const PutOptions& options) {
+    CML_RETURN_IF_ERROR(CheckKey(key));
     std::size_t metadata = 0;
     for (const auto& [name, value] : options.metadata) metadata += name.size() + value.size();
-    CML_RETURN_IF_ERROR(CheckPutOptions(options.content_type, metadata));
-    if (options.content_type.empty()) options.content_type = "application/octet-stream";
-    return CheckKey(key);
+    return CheckPutOptions(options.content_type, metadata);
   }
 
   Result<std::unique_ptr<ObjectWriter>> MakeWriter(Writer::Commit_ commit) {
@@ -317,9 +313,13 @@ class MemoryObjectStore final : public ObjectStore {
   Result<ObjectInfo> Keep(const OrgId& org, const std::string& bucket, const std::string& key,
                           Finished whole) {
     const std::lock_guard lock(mutex_);
+    if (key.ends_with('/') && !whole.bytes.empty()) {
+      return Error(Code::kInvalidArgument, "key " + Quote(key) + ": a folder has no bytes");
+    }
+    if (whole.options.content_type.empty()) whole.options.content_type = "application/octet-stream";
     CML_ASSIGN_OR_RETURN(auto* found, Find(org, bucket));
     auto object = std::make_shared<Object>();
-    object->info = {key,          whole.bytes.size(),         whole.etag, whole.options.content_type,
+    object->info = {key,          whole.bytes.size(),    whole.etag, whole.options.content_type,
                     clock_.Now(), whole.options.metadata};
     object->bytes = std::move(whole.bytes);
     const ObjectInfo info = object->info;

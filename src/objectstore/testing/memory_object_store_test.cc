@@ -5,9 +5,9 @@
 namespace cml::objectstore::testing {
 namespace {
 
-const SystemClock kClock;
 INSTANTIATE_TEST_SUITE_P(Memory, ObjectStoreContract, ::testing::Values(MakeObjectStore{[] {
-                           return std::make_unique<MemoryObjectStore>(kClock);
+                           static const SystemClock clock;
+                           return std::make_unique<MemoryObjectStore>(clock);
                          }}));
 
 }  // namespace

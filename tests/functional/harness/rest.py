@@ -129,7 +129,11 @@ class Rest:
         return answer.json()
 
     def run(self, name, command, **fields):
-        """Submits a job that runs one shell command, without image and package."""
+        """Submits a job that runs one shell command, without image and package.
+
+        It asks for little, so that several fit on a small machine at once.
+        """
+        fields = {"cpu_limit": "0.25", "memory_limit": "256M", **fields}
         return self.submit(job_name=name, docker_command=command, **fields)
 
     def job(self, name):

@@ -32,7 +32,9 @@ struct Answered {
 class FrontTest : public ::testing::Test {
  protected:
   FrontTest()
-      : store_(clock_), routes_(store_, [this](const AccessKey& key) { return Find(key); }, clock_) {}
+      : store_(clock_),
+        routes_(
+            store_, [this](const AccessKey& key) { return Find(key); }, clock_) {}
 
   static Result<Caller> Find(const AccessKey& key) {
     if (key.str() == "AK1") return Caller{OrgId("1"), Secret("secret1"), Access::kReadWrite};
