@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/strings.h"
 #include "core/quantity.h"
@@ -91,6 +92,7 @@ Status CheckPackages(const TrainJobSpec& spec) {
   if (uris.empty() && !spec.trainer_uri.empty()) {
     return Wrong("trainer_uri", spec.trainer_uri, "it names no package");
   }
+  std::set<std::string_view> names;
   for (const std::string& uri : uris) {
     const bool web = uri.starts_with("http://") || uri.starts_with("https://");
     if (HasControl(uri) || (!web && !ParseObjectUri(uri))) {
@@ -102,6 +104,9 @@ Status CheckPackages(const TrainJobSpec& spec) {
     const auto ends = {".tar.gz", ".tgz", ".zip", ".whl", ".tar", ".tar.bz2", ".tar.xz"};
     if (std::none_of(ends.begin(), ends.end(), [&](const char* e) { return path.ends_with(e); })) {
       return Wrong("trainer_uri", uri, "a Python package ends in .tar.gz, .zip or .whl");
+    }
+    if (!names.insert(path.substr(path.rfind('/') + 1)).second) {
+      return Wrong("trainer_uri", uri, "two packages have the same file name");
     }
   }
   return Ok{};

@@ -1,0 +1,382 @@
+#include "backends/local/shim.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <optional>
+#include <thread>
+
+#include "backends/local/cgroup.h"
+#include "backends/local/disk_usage.h"
+#include "backends/local/layout.h"
+#include "backends/local/replica_files.h"
+#include "backends/local/replica_lock.h"
+#include "backends/local/sandbox_process.h"
+#include "backends/local/weak_limits.h"
+#include "base/file.h"
+#include "base/strings.h"
+#include "base/time.h"
+#include "logs/run_log.h"
+
+namespace cml::backends::local {
+namespace fs = std::filesystem;
+namespace {
+
+using std::chrono::milliseconds;
+using Steady = std::chrono::steady_clock;
+
+constexpr int kKilled = 128 + SIGKILL;
+constexpr std::size_t kMostMessage = 4 * 1024;
+
+// A short file that the job may have left: plain file, no link, no pipe that would block us.
+std::string ReadFromJob(const fs::path& path) {
+  auto file = OpenFile(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  struct stat st{};
+  if (!file.ok() || ::fstat(file.value().get(), &st) != 0 || !S_ISREG(st.st_mode)) return {};
+  std::array<char, kMostMessage> buffer;
+  const ssize_t n = ::read(file.value().get(), buffer.data(), buffer.size());
+  if (n <= 0) return {};
+  std::string text(Trim(std::string_view(buffer.data(), static_cast<std::size_t>(n))));
+  std::replace_if(text.begin(), text.end(), [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
+  return IsValidUtf8(text) ? text : std::string();
+}
+
+std::string ReasonFromJob(const fs::path& path) {
+  std::string word = ReadFromJob(path);
+  const bool good = !word.empty() && word.size() <= 40 &&
+                    std::all_of(word.begin(), word.end(), [](char c) {
+                      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+                    });
+  return good ? word : std::string();
+}
+
+std::string DescribeExit(int code) {
+  if (code > 128 && code < 128 + NSIG) {
+    const char* name = ::sigabbrev_np(code - 128);
+    if (name != nullptr) return fmt::format("killed by signal {} (SIG{})", code - 128, name);
+  }
+  return fmt::format("exit status {}", code);
+}
+
+class Shim {
+ public:
+  Shim(fs::path folder, ShimPlan plan, logs::LogWriter log)
+      : folder_(std::move(folder)), plan_(std::move(plan)), log_(std::move(log)) {
+    record_.status = plan_.identity;
+    record_.boot_id = BootId();
+  }
+
+  int Run();
+
+ private:
+  Status Start();
+  void Watch();
+  void OnSignals();
+  void OnMemoryEvent();
+  void CheckMemoryKills();
+  void Pump();
+  void CheckTimes();
+  void CheckDisk();
+  void CheckMemory();
+  int MillisToNextCheck() const;
+  void End(std::string reason, std::string message, milliseconds grace);
+  void Conclude();
+  void WriteFinal(RunState state, std::string reason, std::string message);
+
+  const fs::path folder_;
+  ShimPlan plan_;
+  logs::LogWriter log_;
+  ReplicaRecord record_;
+  Cgroup group_;
+  std::optional<SandboxProcess> process_;
+  Fd signals_, memory_event_;
+  bool gone_ = false;
+
+  std::string reason_, message_;  // why we end it; empty: it ends by itself
+  std::optional<Steady::time_point> kill_at_, wall_at_, disk_at_, sample_at_, memory_at_;
+  int memory_checks_ = 0;
+  Usage sampled_;
+  std::uint64_t lost_bytes_ = 0;
+  std::string last_output_;  // the end of it, for the message when the sandbox does not start
+};
+
+int Shim::Run() {
+  if (::access((folder_ / kStopFile).c_str(), F_OK) == 0) {
+    WriteFinal(RunState::kFailed, "Stopped", "stopped before it started");
+    return 0;
+  }
+  if (auto started = Start(); !started.ok()) {
+    if (process_) {
+      process_->Kill();
+      while (!process_->Reap()) {
+        pollfd wait{signals_.get(), POLLIN, 0};
+        ::poll(&wait, 1, 1'000);
+        OnSignals();
+      }
+    }
+    if (::access(plan_.status_file.c_str(), F_OK) != 0 && started.error().code() == Code::kUnavailable) {
+      (void)group_.Remove(milliseconds(500));
+      return 1;  // no space for the proof that it started, so it has not
+    }
+    WriteFinal(RunState::kFailed, "StartFailed", started.error().message());
+  } else {
+    while (!gone_) Watch();
+    Conclude();
+  }
+  (void)group_.Kill(milliseconds(5'000));
+  (void)group_.Remove(milliseconds(2'000));
+  return 0;
+}
+
+Status Shim::Start() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int number : {SIGTERM, SIGINT, SIGCHLD}) ::sigaddset(&set, number);
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  signals_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signals_.valid()) return ErrnoError(errno, "receive", "signals");
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGHUP, SIG_IGN);
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+
+  CML_ASSIGN_OR_RETURN(group_, Cgroup::Make(plan_.cgroup_parent, plan_.cgroup_name, plan_.limits));
+  record_.cgroups = group_.folders();
+  if (group_.mode() == CgroupMode::kNone) LimitProcessors(plan_.limits.millicores);
+  memory_event_ = group_.WatchMemory();
+  CML_ASSIGN_OR_RETURN(process_, SandboxProcess::Start(plan_, group_));
+
+  // The proof reaches the disk while the sandbox gets ready, and before its command may start.
+  record_.status.state = RunState::kRunning;
+  record_.status.started = SystemClock().Now();
+  CML_RETURN_IF_ERROR(WriteFileAtomically(plan_.status_file, FormatReplica(record_), 0600));
+  CML_RETURN_IF_ERROR(process_->Release());
+
+  const auto now = Steady::now();
+  if (plan_.wall_seconds > 0) wall_at_ = now + std::chrono::seconds(plan_.wall_seconds);
+  if (plan_.limits.disk_bytes > 0) disk_at_ = now + milliseconds(250);
+  if (!group_.limits_memory()) sample_at_ = now + milliseconds(100);
+  return Ok{};
+}
+
+int Shim::MillisToNextCheck() const {
+  std::optional<Steady::time_point> next;
+  for (const auto& at : {kill_at_, wall_at_, disk_at_, sample_at_, memory_at_}) {
+    if (at && (!next || *at < *next)) next = at;
+  }
+  if (!next) return -1;
+  const auto left = std::chrono::ceil<milliseconds>(*next - Steady::now()).count();
+  return static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000));
+}
+
+void Shim::Watch() {
+  std::array<pollfd, 3> wait = {pollfd{signals_.get(), POLLIN, 0},
+                                pollfd{process_->output(), POLLIN, 0},
+                                pollfd{memory_event_.get(), POLLIN, 0}};  // negative: ignored
+  if (::poll(wait.data(), wait.size(), MillisToNextCheck()) < 0 && errno != EINTR) ::_exit(1);
+  if (wait[1].revents != 0) Pump();
+  if (wait[2].revents != 0) OnMemoryEvent();
+  if (wait[0].revents != 0) OnSignals();
+  CheckTimes();
+}
+
+void Shim::OnSignals() {
+  signalfd_siginfo info{};
+  while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo != SIGCHLD) {
+      End("Stopped", "stopped as asked", std::chrono::seconds(plan_.grace_seconds));
+    }
+  }
+  if (process_ && process_->Reap()) gone_ = true;
+}
+
+void Shim::OnMemoryEvent() {
+  std::uint64_t count = 0;
+  if (::read(memory_event_.get(), &count, sizeof count) != sizeof count) memory_event_.Close();
+  memory_checks_ = 50;
+  CheckMemoryKills();
+}
+
+// The event comes when the group is out of memory, shortly before the kernel chooses a process and
+// counts it. A job without that process is no whole job.
+void Shim::CheckMemoryKills() {
+  memory_at_.reset();
+  if (group_.Usage().oom_kills > 0) {
+    End("OutOfMemory", "", milliseconds(0));
+  } else if (memory_checks_-- > 0) {
+    memory_at_ = Steady::now() + milliseconds(10);
+  }
+}
+
+// Bytes of the job go to its log as they come. A full disk must not stop the job: what cannot be
+// written is counted, and said when there is space again.
+void Shim::Pump() {
+  std::array<char, 64 * 1024> buffer;
+  while (true) {
+    const ssize_t n = ::read(process_->output(), buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;
+    const std::string_view bytes(buffer.data(), static_cast<std::size_t>(n));
+    last_output_ = bytes.substr(bytes.size() - std::min<std::size_t>(bytes.size(), 512));
+    if (lost_bytes_ > 0) {
+      const std::string notice =
+          fmt::format("\n[{} bytes of the log were lost: no space was left]\n", lost_bytes_);
+      if (log_.Append(notice).ok()) lost_bytes_ = 0;
+    }
+    if (lost_bytes_ > 0 || !log_.Append(bytes).ok()) lost_bytes_ += bytes.size();
+    if (bytes.size() < buffer.size()) return;
+  }
+}
+
+void Shim::CheckTimes() {
+  const auto now = Steady::now();
+  if (kill_at_ && now >= *kill_at_) {
+    kill_at_ = now + std::chrono::seconds(1);  // again, should something have forked meanwhile
+    process_->Kill();
+  }
+  if (wall_at_ && now >= *wall_at_) {
+    wall_at_.reset();
+    End("WallTimeLimit",
+        fmt::format("ended at its wall-time limit of {}",
+                    FormatDuration(std::chrono::seconds(plan_.wall_seconds))),
+        std::chrono::seconds(plan_.grace_seconds));
+  }
+  if (disk_at_ && now >= *disk_at_) CheckDisk();
+  if (sample_at_ && now >= *sample_at_) CheckMemory();
+  if (memory_at_ && now >= *memory_at_) CheckMemoryKills();
+}
+
+void Shim::CheckDisk() {
+  const auto begin = Steady::now();
+  const std::int64_t limit = plan_.limits.disk_bytes;
+  const std::int64_t used = DiskUsage({folder_ / "work", folder_ / "tmp"}, limit * 2);
+  if (used > limit) {
+    disk_at_.reset();
+    End("DiskLimit",
+        fmt::format("killed at the disk limit of {}: its working directory held {}{}",
+                    FormatBytes(static_cast<std::uint64_t>(limit)), used >= limit * 2 ? "over " : "",
+                    FormatBytes(static_cast<std::uint64_t>(used))),
+        milliseconds(0));
+    return;
+  }
+  // A large tree is looked at less often: at most a twentieth of one processor goes into it.
+  const auto least = used > limit / 2 ? milliseconds(250) : milliseconds(2'000);
+  disk_at_ = Steady::now() + std::max<Steady::duration>(least, 20 * (Steady::now() - begin));
+}
+
+void Shim::CheckMemory() {
+  sample_at_ = Steady::now() + milliseconds(250);
+  if (process_->init() < 0) process_->LearnInit();
+  if (process_->init() < 0) return;
+  const SampledUsage now = SampleNamespace(process_->init());
+  sampled_.memory_bytes = now.memory_bytes;
+  sampled_.memory_peak = std::max(sampled_.memory_peak, now.memory_bytes);
+  sampled_.cpu_millis = std::max(sampled_.cpu_millis, now.cpu_millis);
+  const std::int64_t limit = plan_.limits.memory_bytes;
+  if (limit > 0 && now.memory_bytes > limit) {
+    End("OutOfMemory", "", milliseconds(0));
+    return;
+  }
+  ReplicaRecord usage = record_;
+  usage.status.usage = sampled_;
+  (void)WriteFileAtomically(folder_ / kUsageFile, FormatReplica(usage), 0600, Sync::kNotDurable);
+}
+
+void Shim::End(std::string reason, std::string message, milliseconds grace) {
+  if (!reason_.empty() && grace > milliseconds(0)) return;  // it is ending already
+  if (reason_.empty() || reason_ == "Stopped") {
+    reason_ = std::move(reason);
+    message_ = std::move(message);
+  }
+  if (grace > milliseconds(0)) {
+    process_->Terminate();
+    kill_at_ = Steady::now() + grace;
+  } else {
+    process_->Kill();
+    kill_at_ = Steady::now() + std::chrono::seconds(1);
+  }
+}
+
+void Shim::Conclude() {
+  Pump();  // everybody who could write is gone
+  const CgroupUsage used = group_.Usage();
+  record_.status.usage.cpu_millis = std::max(used.cpu_millis, sampled_.cpu_millis);
+  record_.status.usage.memory_peak = std::max(used.memory_peak, sampled_.memory_peak);
+  if (rusage all{}; !group_.limits_memory() && ::getrusage(RUSAGE_CHILDREN, &all) == 0) {
+    // At least this: the time of all processes that were waited for, the largest one's memory.
+    Usage& usage = record_.status.usage;
+    const auto millis = [](const timeval& t) { return t.tv_sec * 1'000 + t.tv_usec / 1'000; };
+    usage.cpu_millis = std::max<std::int64_t>(usage.cpu_millis, millis(all.ru_utime) + millis(all.ru_stime));
+    usage.memory_peak = std::max<std::int64_t>(usage.memory_peak, all.ru_maxrss * 1'024);
+  }
+  const auto code = process_->exit_code();
+  const bool failed = !code || *code != 0;
+  if (used.oom_kills > 0 && failed && reason_.empty()) reason_ = "OutOfMemory";
+  if (reason_ == "OutOfMemory") {
+    message_ = fmt::format(
+        "out of memory: killed at the limit of {}, peak {}",
+        FormatBytes(static_cast<std::uint64_t>(plan_.limits.memory_bytes)),
+        FormatBytes(static_cast<std::uint64_t>(record_.status.usage.memory_peak)));
+  }
+  if (!reason_.empty()) {
+    record_.status.exit_code = code.value_or(kKilled);
+    return WriteFinal(RunState::kFailed, reason_, message_);
+  }
+  if (!code) {
+    const std::string said(Trim(last_output_));
+    return WriteFinal(RunState::kFailed, "StartFailed",
+                      "the sandbox did not start" + (said.empty() ? said : ": " + Quote(said, 300)));
+  }
+  record_.status.exit_code = code;
+  std::string message = ReadFromJob(folder_ / "status" / "message");
+  if (!failed) return WriteFinal(RunState::kSucceeded, "Completed", std::move(message));
+  std::string reason = ReasonFromJob(folder_ / "status" / "reason");
+  if (message.empty()) message = DescribeExit(*code);
+  WriteFinal(RunState::kFailed, reason.empty() ? "Error" : std::move(reason), std::move(message));
+}
+
+void Shim::WriteFinal(RunState state, std::string reason, std::string message) {
+  record_.status.state = state;
+  record_.status.reason = std::move(reason);
+  record_.status.message = std::move(message);
+  record_.status.ended = SystemClock().Now();
+  const std::string text = FormatReplica(record_);
+  // Seen first, durable next: should the machine lose power between the two, it reads as RunLost.
+  while (!WriteFileAtomically(plan_.status_file, text, 0600, Sync::kNotDurable).ok()) {
+    if (::access(folder_.c_str(), F_OK) != 0) return;  // removed
+    std::this_thread::sleep_for(milliseconds(500));  // a full disk: somebody will make space
+  }
+  if (auto file = OpenFile(plan_.status_file, O_RDONLY); file.ok()) {
+    (void)::fdatasync(file.value().get());
+    (void)SyncFolder(plan_.status_file.parent_path());
+  }
+}
+
+}  // namespace
+
+int RunShim(const fs::path& replica_folder) {
+  const Fd lock = TakeReplicaLock(replica_folder);
+  if (!lock.valid()) return 0;
+  auto text = ReadFile(replica_folder / kPlanFile);
+  if (!text.ok()) return 1;
+  auto plan = ParsePlan(text.value());
+  if (!plan) return 1;
+  if (::access(plan->status_file.c_str(), F_OK) == 0) return 0;  // it was launched
+  auto log = logs::LogWriter::Open(plan->log_file, static_cast<std::uint64_t>(plan->log_bytes));
+  if (!log.ok()) return 1;
+  return Shim(replica_folder, std::move(*plan), std::move(log).value()).Run();
+}
+
+}  // namespace cml::backends::local
