@@ -82,6 +82,12 @@ Result<fs::path> FilesystemStore::BucketFolder(const OrgId& org, const std::stri
   return shared_->folder / org.str() / bucket;
 }
 
+Result<fs::path> FilesystemStore::OrganisationFolder(const OrgId& org) const {
+  CML_RETURN_IF_ERROR(filesystem::CheckOrg(org));
+  CML_ASSIGN_OR_RETURN([[maybe_unused]] const Fd made, MakeOrgFolder(*shared_, org));
+  return shared_->folder / org.str();
+}
+
 // ---- buckets
 
 Result<std::vector<BucketInfo>> FilesystemStore::Buckets(const OrgId& org) {
