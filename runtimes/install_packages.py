@@ -1,6 +1,6 @@
 """Installs a job's packages into a thin layer above its framework environment.
 
-    python install_packages.py --layer FOLDER PACKAGE…
+    python install_packages.py --layer FOLDER [--log FILE] PACKAGE…
 
 Runs in the job's sandbox with the environment's own Python (3.7 or newer) and uv ($CLOUDML_UV, or
 uv in PATH). Each PACKAGE is a wheel, a source archive or a folder; a folder without setup.py or
@@ -11,7 +11,8 @@ network. Then what is missing of their dependencies is fetched. What the environ
 stays as it is, whatever version a package asks for: a second numpy or protobuf above it would break
 the framework. A different version asked for is a warning.
 
-Exit status: 0; 3 with one sentence on the last line when a package cannot be installed.
+Exit status: 0; 3 when a package cannot be installed, with the reason in one sentence on the last line
+of the output, and alone on the last line of the log file.
 """
 import argparse
 import os
@@ -44,8 +45,22 @@ class InstallError(Exception):
     """Its text is the sentence for the user."""
 
 
+log_file = None  # set by main()
+
+
 def say(text):
     print(text, flush=True)
+    if log_file:
+        log_file.write(text + "\n")
+        log_file.flush()
+
+
+def fail(sentence):
+    print("error: " + sentence, flush=True)
+    if log_file:
+        log_file.write(sentence + "\n")
+        log_file.flush()
+    return 3
 
 
 def names_of(name):
@@ -85,7 +100,11 @@ class Uv:
         self.sources = os.environ.get("CLOUDML_UV_ARGUMENTS", "").split()
 
     def run(self, *arguments):
-        done = subprocess.run([self.program] + list(arguments), env=self.env,
+        env = self.env
+        if "--offline" in arguments:  # an index or folder that cannot be reached must not matter
+            env = {name: value for name, value in env.items()
+                   if name not in ("UV_FIND_LINKS", "UV_INDEX", "UV_DEFAULT_INDEX")}
+        done = subprocess.run([self.program] + list(arguments), env=env,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, universal_newlines=True, encoding="utf-8",
                               errors="replace")
@@ -104,7 +123,7 @@ def reason_of(errors):
         if re.match(r"[A-Za-z_.]*(Error|Exception|Exit)\b.*:", line):
             return line
     causes = [re.sub(r"^(error|cause|Caused by): *", "", line) for line in lines
-              if not re.match(r"(Using Python|Resolved|Building|warning:)", line)]
+              if not re.match(r"(Using |Resolved |Building |warning:)", line)]
     if not causes:
         return "no reason given"
     text = causes[0].rstrip(":")
@@ -432,24 +451,25 @@ def install_all(options, uv, scratch):
 
 
 def main():
+    global log_file
     parser = argparse.ArgumentParser(description="Installs a job's packages into a layer.")
     parser.add_argument("--layer", required=True)
+    parser.add_argument("--log", help="a file that gets a copy of the output")
     parser.add_argument("--uv", default=os.environ.get("CLOUDML_UV") or shutil.which("uv"))
     parser.add_argument("packages", nargs="+")
     options = parser.parse_args()
-    if not options.uv:
-        say("error: the environment names no uv ($CLOUDML_UV)")
-        return 3
-    os.makedirs(options.layer, exist_ok=True)
     try:
+        if options.log:
+            log_file = open(options.log, "w", encoding="utf-8", errors="replace")
+        if not options.uv:
+            return fail("the environment names no uv ($CLOUDML_UV)")
+        os.makedirs(options.layer, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="install-") as scratch:
             install_all(options, Uv(options.uv, os.path.abspath(options.layer), scratch), scratch)
     except InstallError as error:
-        say("error: " + " ".join(str(error).split()))
-        return 3
+        return fail(" ".join(str(error).split()))
     except OSError as error:
-        say(f"error: packages do not install: {error}")
-        return 3
+        return fail(f"packages do not install: {error}")
     return 0
 
 

@@ -16,7 +16,8 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 INSTALLER = ROOT / "runtimes" / "install_packages.py"
-UV = os.environ.get("CLOUDML_UV") or shutil.which("uv")
+UV = (os.environ.get("CLOUDML_UV") or shutil.which("uv") or
+      shutil.which("uv", path=os.path.dirname(sys.executable)))
 
 
 def make_wheel(folder, name, version, requires=(), extras=None):
@@ -87,7 +88,8 @@ class Job:
         self.output = ""
 
     def install(self, *packages):
-        done = subprocess.run([self.python, INSTALLER, "--layer", self.layer, *packages],
+        done = subprocess.run([self.python, INSTALLER, "--layer", self.layer, "--log",
+                               self.folder / "install.log", *packages],
                               env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, timeout=120)
         self.output = done.stdout
@@ -190,6 +192,16 @@ def test_markers_and_backports_count(job, tmp_path):
     assert job.in_layer() == ["digits-1.0.dist-info"]
 
 
+def test_a_second_time_fetches_nothing(job, tmp_path):
+    """A replica that is restarted finds its layer there."""
+    make_wheel(job.index, "extra-lib", "1.0")
+    package = make_project(tmp_path / "digits", requires=["extra-lib"])
+    assert job.install(package) == 0, job.output
+    shutil.rmtree(job.index)
+    assert job.install(package) == 0, job.output
+    assert job.in_layer() == ["digits-1.0.dist-info", "extra_lib-1.0.dist-info"]
+
+
 def test_a_folder_with_requirements_only(job, tmp_path):
     make_wheel(job.index, "extra-lib", "1.0")
     folder = tmp_path / "plain"
@@ -223,6 +235,8 @@ def test_path_files_of_the_layer_are_read(job, tmp_path):
 def test_a_package_that_does_not_build_says_why(job, tmp_path, setup, reason):
     assert job.install(make_project(tmp_path / "digits", setup=setup)) == 3
     assert job.last_line() == f"error: package digits does not build: {reason}"
+    log = (job.folder / "install.log").read_text().splitlines()
+    assert log[-1] == f"package digits does not build: {reason}"
 
 
 def test_a_dependency_that_nobody_has(job, tmp_path):

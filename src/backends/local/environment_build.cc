@@ -56,6 +56,14 @@ Variables UvEnvironment(const BuildPlan& plan) {
   return env;
 }
 
+// A server that is killed takes the program with it: it must not go on writing into a folder that
+// the next server sweeps away. The kernel does it, asked by util-linux's setpriv.
+std::vector<std::string> DyingWithUs(std::vector<std::string> argv) {
+  constexpr const char* kSetpriv = "/usr/bin/setpriv";
+  if (::access(kSetpriv, X_OK) == 0) argv.insert(argv.begin(), {kSetpriv, "--pdeathsig", "KILL"});
+  return argv;
+}
+
 // Modes for everybody to read and nobody to write, and how much space it takes. Follows no link.
 Result<std::uint64_t> Freeze(const fs::path& folder) {
   std::uint64_t bytes = 0;
@@ -98,8 +106,8 @@ void Thaw(const fs::path& folder) {
 Status RunUv(const BuildPlan& plan, std::vector<std::string> arguments, std::stop_token stop,
              const std::function<void(std::string_view)>& on_line) {
   ProcessSpec spec;
-  spec.argv = {plan.uv.string()};
-  spec.argv.insert(spec.argv.end(), arguments.begin(), arguments.end());
+  arguments.insert(arguments.begin(), plan.uv.string());
+  spec.argv = DyingWithUs(std::move(arguments));
   spec.env = UvEnvironment(plan);
   CML_ASSIGN_OR_RETURN(const ProcessResult result,
                        RunProcess(spec, kMostInstall, std::move(stop), on_line));
@@ -144,7 +152,8 @@ Status TryOut(const BuildPlan& plan, const fs::path& staging, std::stop_token st
       WriteFileAtomically(program, plan.runtime.smoke, 0444, Sync::kNotDurable));
   const TempFolder scratch;
   ProcessSpec spec;
-  spec.argv = {(staging / "bin/python").string(), "-W", "ignore", program.string()};
+  spec.argv =
+      DyingWithUs({(staging / "bin/python").string(), "-W", "ignore", program.string()});
   spec.env = BaseEnvironment(plan);
   spec.env["PYTHONDONTWRITEBYTECODE"] = "1";
   spec.env["HOME"] = scratch.path();
