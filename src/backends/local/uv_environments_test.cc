@@ -236,6 +236,18 @@ TEST_F(UvEnvironmentsTest, LeftoversOfAKilledServerAreNeitherUsedNorKept) {
   EXPECT_EQ(OnDisk(), std::vector<std::string>{state.folder.filename()});
 }
 
+TEST_F(UvEnvironmentsTest, ServersMayShareTheFolder) {
+  const auto options = Options({Runtime("a", "wait")});
+  Start(options);
+  Wait({"a", "1.0"}, "downloading big-package 2.5 MiB (0 of 1 downloads done)");
+  UvEnvironments other(options);  // sweeps
+  EXPECT_EQ(Leftovers(options.folder), std::vector<fs::path>{});
+  OpenGate();
+  const auto state = Wait({"a", "1.0"});
+  ASSERT_EQ(state.phase, Phase::kReady) << state.message;
+  EXPECT_EQ(other.Ask({"a", "1.0"}, Variant::kCpu).phase, Phase::kReady);
+}
+
 TEST_F(UvEnvironmentsTest, SaysWhatIsMissingOnThisMachine) {
   auto options = Options({Runtime("a", "")});
   options.uv = temp_.path() / "gone";
