@@ -147,32 +147,36 @@ Status Install(const BuildPlan& plan, const fs::path& staging, std::stop_token s
   });
 }
 
-Status TryOut(const BuildPlan& plan, const fs::path& staging, std::stop_token stop) {
-  const fs::path program = staging / "smoke.py";
-  CML_RETURN_IF_ERROR(
-      WriteFileAtomically(program, plan.runtime.smoke, 0444, Sync::kNotDurable));
+// One of the runtime's own programs, with the new environment's Python and an empty home.
+Status RunOwn(const BuildPlan& plan, const fs::path& program, std::string_view contents,
+              std::stop_token stop) {
+  CML_RETURN_IF_ERROR(WriteFileAtomically(program, contents, 0444, Sync::kNotDurable));
   const TempFolder scratch;
   ProcessSpec spec;
-  spec.argv =
-      DyingWithUs({(staging / "bin/python").string(), "-W", "ignore", program.string()});
+  spec.argv = DyingWithUs({(program.parent_path() / "bin/python").string(), "-W", "ignore",
+                           program.string(), std::string(ToString(plan.variant))});
   spec.env = BaseEnvironment(plan);
   spec.env["PYTHONDONTWRITEBYTECODE"] = "1";
   spec.env["HOME"] = scratch.path();
   if (plan.variant == Variant::kCpu) spec.env["CUDA_VISIBLE_DEVICES"] = "";
   spec.folder = scratch.path();
   CML_ASSIGN_OR_RETURN(const ProcessResult result, RunProcess(spec, kMostSmoke, std::move(stop)));
-  if (result.exit_code == 0) {
-    LogInfo("environment tried out", {{"says", LastLine(result.output)}});
-    return Ok{};
-  }
-  return Error(Code::kFailedPrecondition, "it does not train here: " + LastLine(result.output));
+  if (result.exit_code != 0) return Error(Code::kFailedPrecondition, LastLine(result.output));
+  LogInfo("environment program", {{"program", program.filename()}, {"says", LastLine(result.output)}});
+  return Ok{};
 }
 
 Status Fill(const BuildPlan& plan, const fs::path& staging, std::stop_token stop,
             const std::function<void(const std::string&)>& say) {
   CML_RETURN_IF_ERROR(Install(plan, staging, stop, say));
+  if (!plan.runtime.finish.empty()) {
+    CML_RETURN_IF_ERROR(RunOwn(plan, staging / "finish.py", plan.runtime.finish, stop));
+  }
   say("trying it out");
-  CML_RETURN_IF_ERROR(TryOut(plan, staging, stop));
+  const Status trained = RunOwn(plan, staging / "smoke.py", plan.runtime.smoke, stop);
+  if (!trained.ok()) {
+    return Error(trained.error().code(), "it does not train here: " + trained.error().message());
+  }
   const Result<std::uint64_t> size = Freeze(staging);
   if (!size.ok()) return size.error();
   // The name must not reach the disk before the files do.

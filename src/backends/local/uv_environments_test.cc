@@ -23,7 +23,7 @@ echo "$*" >> "$UV_TEST_CALLS"
 if [ "$1" = venv ]; then
   for folder; do :; done
   mkdir -p "$folder/bin" "$folder/lib"
-  printf '#!/bin/sh\nexec sh "$3"\n' > "$folder/bin/python"
+  printf '#!/bin/sh\nexec sh "$3" "$4"\n' > "$folder/bin/python"
   chmod 755 "$folder/bin/python"
   exit 0
 fi
@@ -196,6 +196,15 @@ TEST_F(UvEnvironmentsTest, ASmokeProgramThatFailsMakesItBroken) {
   EXPECT_EQ(state.phase, Phase::kFailed);
   EXPECT_EQ(state.message, "a 1.0 could not be prepared: it does not train here: no AVX here");
   EXPECT_EQ(OnDisk(), std::vector<std::string>{});
+}
+
+TEST_F(UvEnvironmentsTest, TheFinishProgramRunsBeforeTheSmokeProgram) {
+  auto runtime = Runtime("a", "", "test -e \"$(dirname \"$0\")/lib/finished\"");
+  runtime.finish = "echo \"$1\" > \"$(dirname \"$0\")/lib/finished\"";
+  Start(Options({runtime}));
+  const auto state = Wait({"a", "1.0"});
+  ASSERT_EQ(state.phase, Phase::kReady) << state.message;
+  EXPECT_EQ(ReadFile(state.folder / "lib/finished").value(), "cpu\n");
 }
 
 TEST_F(UvEnvironmentsTest, TellsHowFarItIsAndRefusesToRemoveMeanwhile) {
