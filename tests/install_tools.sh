@@ -2,6 +2,7 @@
 # Makes the Python environments that the functional tests run in, under build/tools (or $1):
 #   build/tools/venv        pytest and the clients that the tests drive from Python
 #   build/tools/published   the published client cloud-ml-sdk 0.3.71, unchanged
+#   build/tools/bin         uv, with which the server makes framework environments
 # Says one line per environment; an environment that is up to date costs nothing.
 set -eu
 
@@ -75,3 +76,7 @@ environment() {
 
 environment venv "$here/functional/requirements.txt"
 environment published "$here/functional/published_client/requirements.txt" --no-deps --use-pep517
+
+# The server under test finds uv by its name; the rest of that environment must not be on its PATH.
+mkdir -p "$tools/bin"
+ln -sf ../venv/bin/uv "$tools/bin/uv"

@@ -100,6 +100,10 @@ Result<net::Response> Front::Run(const net::Request& request, const RouteTable::
     refused.headers.Add("Allow", match.allowed);
     return refused;
   }
+  if (request.headers.Has("Content-Encoding") && request.headers.Get("Content-Encoding") != "identity") {
+    return Error(Code::kInvalidArgument, "Content-Encoding " + Quote(request.headers.Get("Content-Encoding")) +
+                                             ": send the body as it is, not compressed");
+  }
   service::Caller caller;
   bool all_organisations = false;
   if (match.route->access == Access::kSigned) {

@@ -33,6 +33,13 @@ Result<std::optional<std::uint64_t>> NumberIn(const Call& call, const std::strin
   return number;
 }
 
+Result<bool> YesIn(const Call& call, const std::string& name) {
+  const std::string text = call.Query(name);
+  if (IsYes(text)) return true;
+  if (text.empty() || text == "False" || text == "false" || text == "0") return false;
+  return Error(Code::kInvalidArgument, fmt::format("{} {}: True or False", name, Quote(text)));
+}
+
 // The growing log of a job as one answer. Ends when the job has ended and all is sent, or when the
 // job is gone.
 class FollowedLog final : public net::BodySource {
@@ -80,7 +87,8 @@ class TrainJobRoutes {
 
   Result<net::Response> Create(const Call& call) const {
     CML_ASSIGN_OR_RETURN(TrainJobSpec spec, codec::DecodeTrainJobRequest(call.request.body));
-    const auto mode = IsYes(call.Query("dry_run")) ? service::TrainJobs::Mode::kDryRun : service::TrainJobs::Mode::kSubmit;
+    CML_ASSIGN_OR_RETURN(const bool dry_run, YesIn(call, "dry_run"));
+    const auto mode = dry_run ? service::TrainJobs::Mode::kDryRun : service::TrainJobs::Mode::kSubmit;
     CML_ASSIGN_OR_RETURN(const TrainJob job, d_.jobs.Create(call.caller, std::move(spec), mode));
     return One(job);
   }
@@ -141,7 +149,8 @@ class TrainJobRoutes {
     CML_ASSIGN_OR_RETURN(const auto offset, NumberIn(call, "offset", std::uint64_t{1} << 50));
     const service::JobLog log(job.meta.id, d_.log_path);
     const std::uint64_t runs = job.record.incarnation;
-    if (IsYes(call.Query("follow"))) return Follow(call, job, lines, offset.value_or(0));
+    CML_ASSIGN_OR_RETURN(const bool follow, YesIn(call, "follow"));
+    if (follow) return Follow(call, job, lines, offset.value_or(0));
     CML_ASSIGN_OR_RETURN(std::string text, lines ? log.LastLines(runs, *lines) : log.All(runs));
     net::Response r = JsonResponse(200, codec::EncodeLogs(text));
     if (!lines) r.headers.Add("X-Log-Offset", std::to_string(text.size()));

@@ -26,7 +26,7 @@ struct Config {
   // Other object stores whose packages jobs may use (fds_endpoint), "host:port".
   std::vector<std::string> package_hosts;
 
-  std::string default_cpu;      // of a job that names none; empty: all cores, at most 4
+  std::string default_cpu;      // of a job that names none; empty: half the cores, at most 4
   std::string default_memory;   // empty: a quarter of the machine, at most 8G
   Limits capacity;              // to give out; 0: what the machine has
   int fake_gpus = 0;            // for tests

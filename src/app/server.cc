@@ -45,6 +45,9 @@ namespace local = backends::local;
 
 constexpr std::chrono::seconds kDrain{8};
 constexpr const char* kDefaultBucket = "default";
+constexpr const char* kDefaultFramework = "tensorflow";
+constexpr std::int64_t kMostProcesses = 4096;  // and threads, of one replica
+
 
 fs::path DatabaseOf(const fs::path& data) { return data / "cloudml.db"; }
 
@@ -76,7 +79,7 @@ service::TrainJobDefaults DefaultsFor(const Config& config, const std::vector<No
   service::TrainJobDefaults defaults{config.default_cpu, config.default_memory};
   std::int64_t millicores = 1000, memory = 2LL << 30;
   for (const Node& node : nodes) {
-    millicores = std::max(millicores, std::min<std::int64_t>(node.millicores, 4000));
+    millicores = std::max(millicores, std::min<std::int64_t>(node.millicores / 2, 4000));
     memory = std::max(memory, std::min<std::int64_t>(node.memory_bytes / 4, 8LL << 30));
   }
   if (defaults.cpu_limit.empty()) defaults.cpu_limit = FormatCpu(millicores / 1000 * 1000);
@@ -148,9 +151,10 @@ class Server {
     o.labels = config_.node_labels;
     o.fake_gpus = config_.fake_gpus;
     o.capacity = config_.capacity;
+    o.defaults.processes = kMostProcesses;
     o.uid_of = [this](const OrgId& org) { return UidOf(org); };
     o.fetch = [this](const OrgId& org, const Fetch& fetch, const fs::path& to) { return (*fetch_)(org, fetch, to); };
-    o.buckets = [this](const OrgId& org) { return objects_->FolderOf(org); };
+    o.buckets = [this](const OrgId& org) { return objects_->OrganisationFolder(org); };
     o.launcher = launcher_.get();
     o.environments = environments_.get();
     CML_ASSIGN_OR_RETURN(backend_, local::LocalBackend::Open(std::move(o)));
@@ -174,18 +178,22 @@ class Server {
     CML_ASSIGN_OR_RETURN(const auto nodes, backend_->Nodes(Soon()));
     jobs_ = std::make_unique<service::TrainJobs>(service::TrainJobs::Deps{
         *rows_, *objects_, *orgs_, clock_, DefaultsFor(config_, nodes),
-        [this](const std::string& name, const std::string& version) { return local::ResolveRuntime(catalog_, name, version); },
+        [this](const std::string& name, const std::string& version) { return FrameworkOf(name, version); },
         [this](const std::string& endpoint) { return PackageEndpoint(own_, endpoint); },
         [this](const ResourceId& id) { runner_->Notify(id); }});
     auth_ = std::make_unique<api::Authenticator>(*orgs_, clock_, clock_.Now());
     api::RouteTable table;
     api::AddTrainJobRoutes(table, {*jobs_, *orgs_, [this](const RunKey& key) { return backend_->LogOf(key, "worker", 0); }});
     api::AddPlatformRoutes(table, PlatformDeps());
-    object_routes_ = std::make_unique<api::ObjectRoutes>(
-        *objects_, [this](const AccessKey& key) -> Result<api::ObjectCaller> {
+    object_routes_ = std::make_unique<api::objects::ObjectRoutes>(
+        *objects_,
+        [this](const AccessKey& key) -> Result<api::objects::Caller> {
           CML_ASSIGN_OR_RETURN(auto identity, auth_->Identify(key));
-          return api::ObjectCaller{identity.caller.org, std::move(identity.secret)};
-        });
+          const auto access = service::MayWrite(identity.caller) ? api::objects::Access::kReadWrite
+                                                                 : api::objects::Access::kRead;
+          return api::objects::Caller{identity.caller.org, std::move(identity.secret), access};
+        },
+        clock_);
     front_ = std::make_unique<api::Front>(
         *auth_, std::move(table), [this](const net::Request& head) { return object_routes_->Route(head); });
     net::ServerOptions options;
@@ -234,6 +242,14 @@ class Server {
     return EncodeMetrics(figures);
   }
 
+  // A job that names no framework gets TensorFlow, the platform's first.
+  Result<RuntimeRef> FrameworkOf(const std::string& name, const std::string& version) const {
+    auto found = local::ResolveRuntime(catalog_, name.empty() ? kDefaultFramework : name, version);
+    if (found.ok() || found.error().code() != Code::kNotFound) return found;
+    return Error(Code::kInvalidArgument,
+                 (version.empty() ? "framework: " : "framework, framework_version: ") + found.error().message());
+  }
+
   // What the organisation's unfinished jobs have reserved.
   Result<codec::QuotaLine> UsageOf(const OrgId& org) {
     CML_ASSIGN_OR_RETURN(const std::string name, orgs_->NameOf(org));
@@ -255,10 +271,10 @@ class Server {
     const auto found = orgs_->Find(org);
     return found.ok() ? static_cast<uid_t>(found.value().unix_uid) : 65534;
   }
-  std::optional<objectstore::Owner> OwnerOf(const OrgId& org) {
+  std::optional<objectstore::FilesystemStore::Owner> OwnerOf(const OrgId& org) {
     if (::geteuid() != 0) return std::nullopt;
     const uid_t uid = UidOf(org);
-    return objectstore::Owner{uid, static_cast<gid_t>(uid)};
+    return objectstore::FilesystemStore::Owner{uid, static_cast<gid_t>(uid)};
   }
   static Deadline Soon() { return std::chrono::steady_clock::now() + std::chrono::seconds{10}; }
 
@@ -285,7 +301,7 @@ class Server {
   std::unique_ptr<control::Runner> runner_;
   std::unique_ptr<service::TrainJobs> jobs_;
   std::unique_ptr<api::Authenticator> auth_;
-  std::unique_ptr<api::ObjectRoutes> object_routes_;
+  std::unique_ptr<api::objects::ObjectRoutes> object_routes_;
   std::unique_ptr<api::Front> front_;
   std::unique_ptr<net::HttpServer> http_;
 };

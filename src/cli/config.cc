@@ -106,8 +106,10 @@ std::string WithScheme(std::string_view endpoint) {
 std::string Settings::endpoint() const { return WithScheme(Get("xiaomi_cloudml_endpoint")); }
 
 std::string Settings::fds_endpoint() const {
-  const std::string url = WithScheme(Get("xiaomi_fds_endpoint"));
-  return url.empty() ? endpoint() : url;
+  const std::string named = Get("xiaomi_fds_endpoint");
+  // Host and port alone, and the server's own: then the scheme is the server's, too.
+  if (named.empty() || endpoint().ends_with("://" + named)) return endpoint();
+  return WithScheme(named);
 }
 
 std::filesystem::path ConfigFile(const Typed& flags, const Terminal& terminal) {

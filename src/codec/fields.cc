@@ -1,6 +1,9 @@
 #include "codec/fields.h"
 
+#include <boost/json/basic_parser_impl.hpp>
 #include <fmt/format.h>
+
+#include <set>
 
 #include "base/strings.h"
 
@@ -32,7 +35,62 @@ std::optional<std::string> ScalarText(const json::value& value) {
   return std::nullopt;
 }
 
+// The first name that stands twice in the outermost object, which one of two readers would
+// understand in one way and the other in another.
+class NameWatch {
+ public:
+  static constexpr std::size_t max_object_size = std::size_t(-1), max_array_size = std::size_t(-1);
+  static constexpr std::size_t max_key_size = std::size_t(-1), max_string_size = std::size_t(-1);
+  using error_code = boost::system::error_code;
+  using view = json::string_view;
+
+  const std::string& twice() const { return twice_; }
+
+  bool on_document_begin(error_code&) { return true; }
+  bool on_document_end(error_code&) { return true; }
+  bool on_object_begin(error_code&) { return Enter(); }
+  bool on_object_end(std::size_t, error_code&) { return Leave(); }
+  bool on_array_begin(error_code&) { return Enter(); }
+  bool on_array_end(std::size_t, error_code&) { return Leave(); }
+  bool on_key_part(view part, std::size_t, error_code&) {
+    name_.append(part);
+    return true;
+  }
+  bool on_key(view part, std::size_t, error_code&) {
+    name_.append(part);
+    if (depth_ == 1 && !seen_.insert(name_).second && twice_.empty()) twice_ = name_;
+    name_.clear();
+    return true;
+  }
+  bool on_string_part(view, std::size_t, error_code&) { return true; }
+  bool on_string(view, std::size_t, error_code&) { return true; }
+  bool on_number_part(view, error_code&) { return true; }
+  bool on_int64(std::int64_t, view, error_code&) { return true; }
+  bool on_uint64(std::uint64_t, view, error_code&) { return true; }
+  bool on_double(double, view, error_code&) { return true; }
+  bool on_bool(bool, error_code&) { return true; }
+  bool on_null(error_code&) { return true; }
+  bool on_comment_part(view, error_code&) { return true; }
+  bool on_comment(view, error_code&) { return true; }
+
+ private:
+  bool Enter() { return ++depth_, true; }
+  bool Leave() { return --depth_, true; }
+  int depth_ = 0;
+  std::string name_, twice_;
+  std::set<std::string> seen_;
+};
+
 }  // namespace
+
+Status RefuseDoubleNames(std::string_view text) {
+  json::basic_parser<NameWatch> parser{json::parse_options{}};
+  boost::system::error_code ec;
+  parser.write_some(false, text.data(), text.size(), ec);
+  const std::string& twice = parser.handler().twice();
+  if (twice.empty()) return Ok{};
+  return Error(Code::kInvalidArgument, twice + ": the name stands twice in the body");
+}
 
 Result<json::object> ParseObject(std::string_view text) {
   if (Trim(text).empty()) {

@@ -17,6 +17,9 @@ namespace json = boost::json;
 // One JSON text that must be an object. kInvalidArgument: "body: …" with the position.
 Result<json::object> ParseObject(std::string_view text);
 
+// kInvalidArgument: a name stands twice in the outermost object.
+Status RefuseDoubleNames(std::string_view text);
+
 // Each reader leaves `into` alone when the field is absent or null. Once a field was wrong, the
 // others are not looked at.
 class Fields {

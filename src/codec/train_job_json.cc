@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/strings.h"
 #include "codec/fields.h"
 
 namespace cml::codec {
@@ -52,7 +53,7 @@ Status ReadPriorityClass(Fields& f, TrainJobSpec& s) {
   const auto parsed = ParsePriorityClass(name);
   if (!parsed) {
     return Error(Code::kInvalidArgument,
-                 fmt::format("priority_class \"{}\": guaranteed, preferred or best-effort", name));
+                 fmt::format("priority_class {}: guaranteed, preferred or best-effort", Quote(name)));
   }
   s.priority_class = *parsed;
   return Ok{};
@@ -184,6 +185,7 @@ Error NotOurs(const Error& e) { return Error(Code::kDataLoss, "a stored job cann
 
 Result<TrainJobSpec> DecodeTrainJobRequest(std::string_view body) {
   CML_ASSIGN_OR_RETURN(const json::object object, ParseObject(body));
+  CML_RETURN_IF_ERROR(RefuseDoubleNames(body));
   Fields f(object);
   TrainJobSpec spec;
   ReadSpec(f, spec);

@@ -36,12 +36,13 @@ fi
 )sh";
 
 constexpr std::string_view kInstall = R"sh(
-python /job/etc/install_packages.py --layer /job/layer --log /job/status/install.log{packages}
-status=$?
+python /job/etc/install_packages.py --layer /job/layer{packages} 2>&1 | tee /tmp/.install.log
+status=${{PIPESTATUS[0]}}
 if [ $status -ne 0 ]; then
-  fail PackageError "$(tail -n 1 /job/status/install.log 2>/dev/null || echo "the package could not be installed")"
+  fail PackageError "$(tail -n 1 /tmp/.install.log)"
   exit $status
 fi
+rm -f /tmp/.install.log
 export PYTHONPATH=/job/layer${{PYTHONPATH:+:$PYTHONPATH}}
 export PATH=/job/layer/bin:$PATH
 )sh";
@@ -86,10 +87,8 @@ std::string Script(const TrainJobSpec& spec) {
     }
     script += fmt::format(kInstall, fmt::arg("packages", packages));
   }
-  if (!spec.docker_command.empty()) {
-    script += "\n" + spec.docker_command + "\n";
-    return script;
-  }
+  // A shell of its own: whatever the command does to it (exec, trap, set -e), ours goes on.
+  if (!spec.docker_command.empty()) return script + "\nbash /job/etc/command.sh\nexit $?\n";
   return script + fmt::format(kModule, fmt::arg("module", ShellQuote(spec.module_name)),
                               fmt::arg("args", Args(spec)));
 }
@@ -117,6 +116,7 @@ RunSpec PlanTrainJobRun(const TrainJob& job, std::string_view package_installer)
   run.display_name = spec.job_name;
   run.runtime = {spec.framework, spec.framework_version};
   run.files["run.sh"] = Script(spec);
+  if (!spec.docker_command.empty()) run.files["command.sh"] = spec.docker_command + "\n";
   if (!spec.prepare_command.empty()) run.files["prepare.sh"] = spec.prepare_command + "\n";
   if (!spec.finish_command.empty()) run.files["finish.sh"] = spec.finish_command + "\n";
   const auto uris = PackageUris(spec);

@@ -12,6 +12,9 @@ from harness import server as server_module  # noqa: E402
 from harness.published import PublishedClient  # noqa: E402
 from harness.tls_front import TlsFront  # noqa: E402
 
+# uv, for the servers that the tests start (tests/install_tools.sh).
+os.environ["PATH"] += os.pathsep + str(server_module.REPOSITORY / "build" / "tools" / "bin")
+
 
 @pytest.fixture(scope="session")
 def cloudml_binary():
@@ -59,6 +62,16 @@ def own_server(make_server):
 @pytest.fixture(scope="session")
 def rest(server):
     return server.rest()
+
+
+@pytest.fixture(scope="session")
+def sklearn(rest):
+    """The scikit-learn environment, the smallest of the runtimes, made ready. Returns its name."""
+    rest.run("prepare-sklearn", "python -c 'import sklearn; print(sklearn.__version__)'",
+             framework="scikit-learn")
+    rest.wait("prepare-sklearn", "completed", seconds=400)
+    rest.delete_job("prepare-sklearn")
+    return "scikit-learn"
 
 
 _numbers = itertools.count(1)

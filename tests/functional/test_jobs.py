@@ -253,12 +253,18 @@ def test_the_memory_limit_kills_the_job_and_says_so(rest, job_name):
     assert "64M" in job["message"] or "memory" in job["message"]
 
 
-def test_the_disk_limit_ends_the_job_and_says_so(rest, job_name):
-    rest.run(job_name, "dd if=/dev/zero of=big bs=1M count=200 && sync && sleep 60 && echo survived",
-             disk_limit="32M", max_retries=0)
+@pytest.mark.parametrize("command", [
+    "dd if=/dev/zero of=big bs=1M count=200; sleep 60",
+    "for i in $(seq 1 50); do dd if=/dev/zero of=part$i bs=1M count=8 2>/dev/null || break; done; sleep 60",
+    "for i in $(seq 1 50); do dd if=/dev/zero of=/tmp/part$i bs=1M count=8 2>/dev/null || break; done; "
+    "sleep 60",
+], ids=["one-file", "many-files", "many-temporary-files"])
+def test_the_disk_limit_ends_the_job_and_says_so(rest, job_name, command):
+    rest.run(job_name, f"set -e; {command}; echo survived", disk_limit="32M", max_retries=0)
     job = rest.wait(job_name, "failed")
     assert "survived" not in rest.log(job_name)
-    assert job["reason"] == "DiskLimit", job
+    assert job["reason"] == "DiskLimit", (job["reason"], job["message"])
+    assert "32M" in job["message"] or "disk" in job["message"]
 
 
 # ---- names, start, delete

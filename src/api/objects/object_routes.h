@@ -23,10 +23,3 @@ class ObjectRoutes {
 };
 
 }  // namespace cml::api::objects
-
-namespace cml::api {
-// What the program's wiring names.
-using objects::ObjectRoutes;
-using ObjectCaller = objects::Caller;
-using ObjectAccess = objects::Access;
-}  // namespace cml::api

@@ -331,7 +331,7 @@ TEST_F(S3Test, SmallPartsAndAbort) {
 }
 
 TEST_F(S3Test, Presigned) {
-  const auto presign = [this](const std::string& method, std::string target, int expires) {
+  const auto presign = [](const std::string& method, std::string target, int expires) {
     target += (target.find('?') == std::string::npos ? "?" : "&");
     target +=
         "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AK1%2F20261124%2Fus-east-1%2Fs3%2F"

@@ -241,6 +241,7 @@ Status Preparation::Launch(const RunKey& key, const RunSpec& spec, const Shared&
     return ErrnoError(errno, "make folder", folder);
   }
   CML_RETURN_IF_ERROR(OwnedFolder(folder / "work", shared.uid, 0700));
+  CML_RETURN_IF_ERROR(OwnedFolder(folder / "layer", shared.uid, 0700));
   CML_RETURN_IF_ERROR(OwnedFolder(folder / "status", shared.uid, 0700));
   CML_RETURN_IF_ERROR(OwnedFolder(folder / "tmp", shared.uid, 01777));
 

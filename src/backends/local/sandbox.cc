@@ -141,6 +141,7 @@ void AddJob(std::vector<std::string>& args, const SandboxSpec& spec) {
   bind("--ro-bind", spec.job_etc, "/job/etc");
   bind("--ro-bind", spec.packages, "/job/packages");
   bind("--bind", spec.replica / "work", "/job/work");
+  bind("--bind", spec.replica / "layer", "/job/layer");
   bind("--bind", spec.replica / "status", "/job/status");
   bind("--bind", spec.replica / "tmp", "/tmp");
   if (!spec.checkpoint.empty()) bind("--bind", spec.checkpoint, "/job/checkpoint");

@@ -2,7 +2,7 @@
 // files under sandbox/ that they name.
 //
 // Inside: /usr and the system's libraries read-only; /etc with the few files that programs need;
-// /job/etc, /job/packages read-only; /job/work (working directory and HOME), /job/status,
+// /job/etc, /job/packages read-only; /job/work (working directory and HOME), /job/layer, /job/status,
 // /job/checkpoint, /fds and a private /tmp writable; a fresh /proc of the replica's own
 // processes, a minimal /dev; the framework environment at its own path. The network is the host's.
 //

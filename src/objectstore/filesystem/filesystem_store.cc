@@ -39,12 +39,12 @@ SysTime CreatedAt(int folder) {
 // ORG's folder. Everybody may pass through it to a bucket they know, nobody else may list it.
 Result<Fd> MakeOrgFolder(const Shared& shared, const OrgId& org) {
   const std::string& name = org.str();
-  if (::mkdirat(shared.root.get(), name.c_str(), 0711) != 0 && errno != EEXIST) {
+  if (::mkdirat(shared.root.get(), name.c_str(), 0755) != 0 && errno != EEXIST) {
     return DiskError(errno, "organisation " + Quote(name));
   }
   Opened made = filesystem::OpenFolderBelow(shared.root.get(), name);
   if (!made.fd.valid()) return DiskError(made.error, "organisation " + Quote(name));
-  if (::fchmod(made.fd.get(), 0711) != 0 || ::fsync(shared.root.get()) != 0) {
+  if (::fchmod(made.fd.get(), 0755) != 0 || ::fsync(shared.root.get()) != 0) {
     return DiskError(errno, "organisation " + Quote(name));
   }
   return std::move(made.fd);
@@ -58,7 +58,7 @@ FilesystemStore::~FilesystemStore() = default;
 Result<std::unique_ptr<FilesystemStore>> FilesystemStore::Open(const fs::path& folder,
                                                                OwnerOf owner_of,
                                                                AttributeMode mode) {
-  CML_RETURN_IF_ERROR(MakeFolders(folder, 0711));
+  CML_RETURN_IF_ERROR(MakeFolders(folder, 0755));
   CML_RETURN_IF_ERROR(RemoveTree(folder / ".staging"));  // what a crash left
   for (const char* name : {".staging", ".uploads"}) {
     CML_RETURN_IF_ERROR(MakeFolders(folder / name, 0700));
@@ -80,6 +80,12 @@ Result<std::unique_ptr<FilesystemStore>> FilesystemStore::Open(const fs::path& f
 Result<fs::path> FilesystemStore::BucketFolder(const OrgId& org, const std::string& bucket) const {
   CML_RETURN_IF_ERROR(OpenBucket(*shared_, org, bucket));
   return shared_->folder / org.str() / bucket;
+}
+
+Result<fs::path> FilesystemStore::OrganisationFolder(const OrgId& org) const {
+  CML_RETURN_IF_ERROR(filesystem::CheckOrg(org));
+  CML_ASSIGN_OR_RETURN([[maybe_unused]] const Fd made, MakeOrgFolder(*shared_, org));
+  return shared_->folder / org.str();
 }
 
 // ---- buckets

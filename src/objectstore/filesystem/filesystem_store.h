@@ -45,7 +45,10 @@ class FilesystemStore final : public ObjectStore {
       AttributeMode mode = AttributeMode::kBestThereIs);
   ~FilesystemStore() override;
 
-  // The folder that is bound into jobs. kNotFound; kInvalidArgument.
+  // The folder of all buckets of an organisation, which is bound into its jobs; made when it is not
+  // there. kInvalidArgument.
+  Result<std::filesystem::path> OrganisationFolder(const OrgId& org) const;
+  // The folder of one of them. kNotFound; kInvalidArgument.
   Result<std::filesystem::path> BucketFolder(const OrgId& org, const std::string& bucket) const;
 
   Result<std::vector<BucketInfo>> Buckets(const OrgId& org) override;

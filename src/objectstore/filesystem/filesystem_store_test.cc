@@ -3,10 +3,14 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <fstream>
+#include <iostream>
+#include <random>
 
 #include "base/strings.h"
 #include "objectstore/testing/object_store_contract.h"
@@ -195,6 +199,52 @@ TEST_F(FilesystemStoreTest, AFullDiskIsAClearErrorAndLeavesNothing) {
   EXPECT_EQ(Get("old").value(), "x");
   EXPECT_TRUE(fs::is_empty(folder_.path() / "objects/.staging"));
   EXPECT_TRUE(Put("old", std::string(200000, 'x')).ok());
+}
+// The child: puts new and replaced objects and says on `out` which were acknowledged.
+[[noreturn]] void PutUntilKilled(ObjectStore& store, int round, int out) {
+  for (int n = 0;; ++n) {
+    const std::string key = "r" + std::to_string(round) + "/" + std::to_string(n % 20);
+    const std::string bytes(1000 + static_cast<std::size_t>(n), static_cast<char>('a' + n % 26));
+    if (!PutObject(store, {OrgId("1"), "data", key}, bytes).ok()) _exit(3);
+    const std::string line = std::to_string(n) + "\n";
+    if (::write(out, line.data(), line.size()) < 0) _exit(4);
+  }
+}
+TEST_F(FilesystemStoreTest, AcknowledgedObjectsSurviveKillMinusNineWhole) {
+  const unsigned seed = std::random_device()();
+  std::cout << "seed " << seed << "\n";
+  std::mt19937 random(seed);
+  for (int round = 0; round < 5; ++round) {
+    int ends[2];
+    ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) PutUntilKilled(*store_, round, ends[1]);
+    ::close(ends[1]);
+    std::string said;  // killed once it has said this much
+    const std::size_t enough = 1 + random() % 200;
+    char buffer[256];
+    for (ssize_t n = 0; (n = ::read(ends[0], buffer, sizeof buffer)) > 0;) {
+      said.append(buffer, static_cast<std::size_t>(n));
+      if (said.size() >= enough) ::kill(child, SIGKILL);
+    }
+    ::close(ends[0]);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    ASSERT_TRUE(WIFSIGNALED(status)) << "the child left by itself: " << WEXITSTATUS(status);
+    Reopen();
+    const auto acknowledged = static_cast<int>(std::ranges::count(said, '\n'));
+    for (int key = 0; key < std::min(20, acknowledged); ++key) {
+      const auto bytes = Get("r" + std::to_string(round) + "/" + std::to_string(key));
+      ASSERT_TRUE(bytes.ok()) << bytes.error().message() << ", seed " << seed;
+      // What was acknowledged last, or the one after it that had no time to say so.
+      const int last = acknowledged - 1 - (acknowledged - 1 - key) % 20;
+      const auto n = static_cast<int>(bytes.value().size()) - 1000;
+      ASSERT_TRUE(n == last || (n == last + 20 && n == acknowledged)) << n << " for " << last;
+      ASSERT_EQ(bytes.value(), std::string(bytes.value().size(), static_cast<char>('a' + n % 26)));
+    }
+    EXPECT_TRUE(fs::is_empty(folder_.path() / "objects/.staging"));
+  }
 }
 TEST_F(FilesystemStoreTest, MessagesDoNotShowTheServersPaths) {
   const std::string path = folder_.path().string();

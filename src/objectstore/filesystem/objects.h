@@ -63,6 +63,8 @@ class StagedFile {
   std::uint64_t size_ = 0;
 };
 
+ObjectInfo MakeInfo(const std::string& key, const struct stat& st, const Attributes& attributes);
+
 // Gives the staged bytes their place, durably; the file becomes the organisation's.
 Result<ObjectInfo> Publish(Shared& shared, const Place& place, StagedFile& staged,
                            const Attributes& attributes);

@@ -185,6 +185,42 @@ class Server:
                 found.append(int(entry.name))
         return found
 
+    def shims(self):
+        """The keepers of running replicas: processes of our binary that lock a file of a run."""
+        mark = os.fsencode(str(self.data / "runs"))
+        found = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                program = os.readlink(entry / "exe").removesuffix(" (deleted)")
+                if program != str(cloudml_binary()) or int(entry.name) == self.pid:
+                    continue
+                files = [os.fsencode(os.readlink(fd)) for fd in (entry / "fd").iterdir()]
+            except OSError:
+                continue
+            if any(name.startswith(mark) and name.endswith(b"/lock") for name in files):
+                found.append(int(entry.name))
+        return found
+
+    def jobs_processes(self):
+        """Every process of a job of this server: the keepers and what runs below them."""
+        children = {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                try:
+                    fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                except OSError:
+                    continue
+                if fields[0] != "Z":
+                    children.setdefault(int(fields[1]), []).append(int(entry.name))
+        found, left = [], self.shims()
+        while left:
+            pid = left.pop()
+            found.append(pid)
+            left += children.get(pid, [])
+        return found
+
     def rest(self, access_key=None, secret_key=None):
         return Rest(lambda: self.url, access_key or self.access_key,
                     secret_key or self.secret_key)

@@ -34,7 +34,7 @@ class FrontTest : public ::testing::Test {
   FrontTest()
       : store_(clock_),
         routes_(
-            store_, [this](const AccessKey& key) { return Find(key); }, clock_) {}
+            store_, [](const AccessKey& key) { return Find(key); }, clock_) {}
 
   static Result<Caller> Find(const AccessKey& key) {
     if (key.str() == "AK1") return Caller{OrgId("1"), Secret("secret1"), Access::kReadWrite};
