@@ -46,7 +46,8 @@ ExitCode Context::ForEach(const std::vector<std::string>& names,
       code = outcome.value();
     } else {
       const std::string& message = outcome.error().message();
-      PrintError(message.find(name) == std::string::npos ? name + ": " + message : message);
+      const bool tell = names.size() > 1 && message.find(name) == std::string::npos;
+      PrintError(tell ? name + ": " + message : message);
       code = ExitCodeOf(outcome.error().code());
     }
     if (first == ExitCode::kOk) first = code;
