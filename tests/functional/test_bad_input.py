@@ -198,7 +198,6 @@ def test_unknown_and_null_fields_are_ignored(rest, job_name):
 
 # ---- the body as a whole
 
-
 BODIES = {
     "empty": b"",
     "blank": b"  \n ",
