@@ -1,7 +1,7 @@
 // backends/local/recycling.h — folders of removed runs, emptied and kept for the next run of the
 // same user, and files that are written over instead of made anew.
 //
-// Why: ext4 does not give out an inode again in the first minutes after its deletion, and looks at
+// Why: ext4 without a journal does not give out an inode again for minutes after its deletion, and looks at
 // all of those whenever it makes a file. A thousand short jobs that make and delete a dozen files
 // each would cost more there than in their sandboxes.
 //
