@@ -43,13 +43,10 @@ struct Limits {
 
 // Something the backend brings into the replica's file system before the command starts.
 struct Fetch {
-  std::string uri;     // fds://bucket/object or http(s)://…
-  std::string target;  // file name below /job/packages
-};
-
-// A bucket of the organisation, at /fds/<bucket>.
-struct BucketMount {
-  std::string bucket;
+  std::string uri;       // fds://bucket/object or http(s)://…
+  std::string target;    // file name below /job/packages
+  std::string endpoint;  // of the store of an fds uri; empty: the platform's own
+  AccessKey as;          // whose key signs the request to another endpoint
 };
 
 struct Role {
@@ -76,7 +73,7 @@ struct RunSpec {
   RuntimeRef runtime;
   std::map<std::string, std::string> files;  // name below /job/etc → contents (scripts)
   std::vector<Fetch> fetches;
-  std::vector<BucketMount> buckets;
+  // The organisation's buckets are at /fds/<bucket>, readable and writable, new ones as they come.
   std::string checkpoint_key;  // not empty: a folder at /job/checkpoint, kept across incarnations with this key
   std::vector<Role> roles;
   std::vector<Placement> placements;  // one per replica, in the order of roles; may be empty
@@ -89,6 +86,7 @@ enum class RunState { kPending, kRunning, kSucceeded, kFailed };
 // What a replica has used so far.
 struct Usage {
   std::int64_t cpu_millis = 0;      // CPU time
+  std::int64_t cpu_percent = 0;     // of one core, over the last seconds
   std::int64_t memory_bytes = 0;    // now
   std::int64_t memory_peak = 0;
   std::int64_t receive_bytes = 0;   // network; 0 where the host's network is shared

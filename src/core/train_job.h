@@ -62,6 +62,7 @@ inline constexpr std::int64_t kLostRunRetries = 3;
 
 struct TrainJobWish {
   TrainJobSpec spec;
+  AccessKey submitted_by;    // whose key fetches a package from another store
   std::uint64_t starts = 0;  // grows at submit (unless save_mode) and at each "start"
   bool deleted = false;
 };

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/strings.h"
 #include "core/quantity.h"
@@ -87,21 +88,28 @@ bool HasControl(std::string_view s) {
 
 Status CheckPackages(const TrainJobSpec& spec) {
   CML_RETURN_IF_ERROR(CheckText("trainer_uri", spec.trainer_uri, kMostUri));
+  if (HasControl(spec.trainer_uri)) {
+    return Wrong("trainer_uri", spec.trainer_uri, "it holds a control character, perhaps a line end");
+  }
   const auto uris = PackageUris(spec);
   if (uris.empty() && !spec.trainer_uri.empty()) {
     return Wrong("trainer_uri", spec.trainer_uri, "it names no package");
   }
+  std::set<std::string_view> names;
   for (const std::string& uri : uris) {
     const bool web = uri.starts_with("http://") || uri.starts_with("https://");
-    if (HasControl(uri) || (!web && !ParseObjectUri(uri))) {
+    if (!web && !ParseObjectUri(uri)) {
       return Wrong("trainer_uri", uri,
                    "fds://bucket/object or http(s)://…; the command line uploads a local folder "
                    "or archive for you (-u ./folder)");
     }
     const std::string_view path = std::string_view(uri).substr(0, uri.find_first_of("?#"));
-    const auto ends = {".tar.gz", ".tgz", ".zip", ".whl", ".tar", ".tar.bz2", ".tar.xz"};
+    const auto ends = {".tar.gz", ".tgz", ".zip", ".whl", ".tar"};
     if (std::none_of(ends.begin(), ends.end(), [&](const char* e) { return path.ends_with(e); })) {
       return Wrong("trainer_uri", uri, "a Python package ends in .tar.gz, .zip or .whl");
+    }
+    if (!names.insert(path.substr(path.rfind('/') + 1)).second) {
+      return Wrong("trainer_uri", uri, "two packages have the same file name");
     }
   }
   return Ok{};

@@ -12,12 +12,12 @@ namespace cml::crypto {
 
 enum class Hash { kMd5, kSha1, kSha256 };
 
-std::string Digest(Hash hash, std::string_view data);                          // raw bytes
-std::string Hmac(Hash hash, std::string_view key, std::string_view data);      // raw bytes, RFC 2104
-std::string ToHex(std::string_view bytes);                                     // lower case
-std::string ToBase64(std::string_view bytes);                                  // RFC 4648, padded
+std::string Digest(Hash hash, std::string_view data);                      // raw bytes
+std::string Hmac(Hash hash, std::string_view key, std::string_view data);  // raw bytes, RFC 2104
+std::string ToHex(std::string_view bytes);                                 // lower case
+std::string ToBase64(std::string_view bytes);                              // RFC 4648, padded
 Result<std::string> FromHex(std::string_view text);
-Result<std::string> FromBase64(std::string_view text);  // strict: kInvalidArgument
+Result<std::string> FromBase64(std::string_view text);            // strict: kInvalidArgument
 bool ConstantTimeEquals(std::string_view a, std::string_view b);  // time depends on lengths alone
 
 // A digest of data that comes in pieces.

@@ -19,7 +19,9 @@ namespace cml::net {
 // Header fields in order of arrival; names compare without case.
 class Headers {
  public:
-  void Add(std::string name, std::string value) { all_.emplace_back(std::move(name), std::move(value)); }
+  void Add(std::string name, std::string value) {
+    all_.emplace_back(std::move(name), std::move(value));
+  }
   void Set(std::string name, std::string value);  // replaces all of that name
   std::string_view Get(std::string_view name) const;  // the first; empty: none
   bool Has(std::string_view name) const;
@@ -33,7 +35,7 @@ struct Request {
   std::string method;       // upper case as sent
   std::string target;       // the raw request target, still percent-encoded, with its query
   std::string path;         // the target's path, still percent-encoded, runs of '/' made one
-  std::map<std::string, std::string> query;  // decoded; a second '?' reads as '&'; first of a name wins
+  std::map<std::string, std::string> query;  // decoded; '?' reads as '&'; first of a name wins
   Headers headers;
   std::string body;         // empty where the route takes a BodySink
   std::string peer;         // address of the client, for the log
@@ -41,7 +43,9 @@ struct Request {
 };
 
 // A long answer, produced piece by piece. The server calls Next on a worker thread, never twice at
-// once, and drops the source when the client has gone.
+// once, and drops the source when the client has gone (while a source waits, a client that has
+// closed its sending half counts as gone). The head goes out with the first bytes, or before the
+// first wait.
 class BodySource {
  public:
   struct Piece {
@@ -50,9 +54,11 @@ class BodySource {
     std::chrono::milliseconds wait{0};  // bytes empty and not last: ask again after this time
   };
   virtual ~BodySource() = default;
-  // An error after the head was sent cuts the connection without a last chunk.
+  // An error of the first call is answered like BodySink::Failed; a later one, after the head was
+  // sent, cuts the connection without a last chunk.
   virtual Result<Piece> Next() = 0;
   // Called once, before the first Next, where the source can be woken before its `wait` is over.
+  // `wake` may be called from any thread at any time, even when source and server are gone.
   virtual void OnReady(std::function<void()> wake) { (void)wake; }
 };
 
@@ -61,7 +67,9 @@ struct Response {
   Headers headers;          // Content-Length, Date and Connection are the server's
   std::string body;
   std::unique_ptr<BodySource> source;       // instead of body
-  std::optional<std::uint64_t> length;      // of source, where known: no chunked encoding then
+  // Of source, where known: no chunked encoding then. Without source, in the answer to a HEAD: the
+  // length that a GET would have.
+  std::optional<std::uint64_t> length;
 };
 
 // A request body taken piece by piece (uploads). Called on worker threads, never twice at once.
@@ -70,6 +78,9 @@ class BodySink {
   virtual ~BodySink() = default;
   virtual Status Write(std::string_view bytes) = 0;
   virtual Response Finish() = 0;               // the body is complete
+  // Instead of Finish, after a Write that failed: the answer, and the end of the connection. The
+  // default says the error's message as {"error": true, "message": …} with a status to its code.
+  virtual Response Failed(const Error& error);
 };
 
 // Decides, when the head of a request has been read, what happens with the rest.
@@ -87,9 +98,11 @@ struct Route {
 using Router = std::function<Route(const Request& head)>;
 
 std::string PercentDecode(std::string_view s);              // lenient: a bad escape stays as it is
-std::string PercentEncode(std::string_view s, std::string_view keep = "");  // RFC 3986 unreserved stay
+// RFC 3986's unreserved characters and those of `keep` stay.
+std::string PercentEncode(std::string_view s, std::string_view keep = "");
 std::string NormalisePath(std::string_view raw_path);       // runs of '/' made one
-std::map<std::string, std::string> ParseQuery(std::string_view query);  // section 13.1 of cloud_ml v1
+// cloud_ml v1, section 13.1; '+' is a space.
+std::map<std::string, std::string> ParseQuery(std::string_view query);
 std::string_view ReasonPhrase(int status);
 
 }  // namespace cml::net

@@ -19,18 +19,18 @@ namespace cml::net {
 
 struct ClientRequest {
   std::string method = "GET";
-  std::string url;
-  Headers headers;
-  std::string body;
-  std::filesystem::path upload;            // not empty: the body is this file, from upload_offset
+  std::string url = {};
+  Headers headers = {};
+  std::string body = {};
+  std::filesystem::path upload = {};       // not empty: the body is this file, from upload_offset
   std::uint64_t upload_offset = 0;
   std::uint64_t upload_length = 0;         // 0: to its end
   std::chrono::milliseconds connect_time{10'000};
   std::chrono::milliseconds total_time{0};  // 0: no limit
   int most_redirects = 0;
   // Each piece of the body as it comes; false ends the transfer. Unset: it is kept in the answer.
-  std::function<bool(std::string_view)> on_body;
-  std::function<void(std::uint64_t done, std::uint64_t total)> on_upload;
+  std::function<bool(std::string_view)> on_body = {};
+  std::function<void(std::uint64_t done, std::uint64_t total)> on_upload = {};
 };
 
 struct ClientResponse {

@@ -9,6 +9,11 @@
 // broken framing (400 and close; a request with both Content-Length and Transfer-Encoding is
 // broken framing), clients that go away; and the stray "0\r\n\r\n" that old clients send after a
 // GET without a body (cloud_ml v1, 13.1): those bytes are swallowed, and drained before a close.
+// A connection costs a descriptor: the soft limit of open files should be well above
+// most_connections. Where descriptors run out, accepting pauses and goes on by itself.
+//
+// Errors the server makes itself are {"error": true, "message": …} and always end the connection,
+// but for the 500 of a handler that threw. Every answer carries X-Request-Id.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -28,7 +33,8 @@ struct ServerOptions {
   std::size_t most_connections = 4096;
   std::size_t most_head = 32 * 1024;
   std::chrono::milliseconds head_time{10'000};       // from the first byte to the end of the head
-  std::chrono::milliseconds body_progress_time{30'000};  // without a byte of it
+  // Without a byte of the body; beyond it, 1 KiB/s on average at least.
+  std::chrono::milliseconds body_progress_time{30'000};
   std::chrono::milliseconds idle_time{75'000};       // between requests
   std::chrono::milliseconds write_time{60'000};      // without the client taking a byte
 };

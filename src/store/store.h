@@ -12,6 +12,7 @@
 //      token is older than the newest seen, and nothing was changed.
 //   5. kUnavailable: no space or no connection; nothing was changed, and the same call works again
 //      when the cause is gone.
+//   6. kNotFound from a save or an erase: the row is gone, and so are its events.
 // Calls may block for as long as a disk takes; point reads of a cached page take microseconds.
 #pragma once
 #include <cstdint>
@@ -37,16 +38,16 @@ enum class LeaderToken : std::uint64_t {};
 struct Row {
   ResourceKind kind = ResourceKind::kTrainJob;
   Meta meta;
-  std::string wish;    // JSON
-  std::string record;  // JSON
-  std::string state;   // copy of the record's state, for filters and counts
+  std::string wish;        // JSON
+  std::string record;      // JSON
+  std::string state;       // copy of the record's state, for filters and counts
   bool live = true;        // false: being deleted; its name is free again
   bool unfinished = true;  // a controller has something to do
   Revision revision{};
 };
 
 struct ListQuery {
-  std::optional<OrgId> org;   // nullopt: all organisations
+  std::optional<OrgId> org;  // nullopt: all organisations
   std::size_t most = 100;
   // Newest first; rows after this one (created and id of the last row of the page before).
   SysTime after_created{};
@@ -58,15 +59,16 @@ class Store {
   virtual ~Store() = default;
 
   // ---- organisations and keys
-  virtual Result<Org> CreateOrg(const Org& org) = 0;              // kAlreadyExists by name; empty id: assigned
+  virtual Result<Org> CreateOrg(const Org& org) = 0;  // kAlreadyExists by name; empty id: assigned
   virtual Result<Org> GetOrg(const OrgId& id) = 0;
   virtual Result<std::vector<Org>> ListOrgs() = 0;
-  virtual Status PutKey(const ApiKey& key) = 0;                   // inserts or replaces
+  virtual Status PutKey(const ApiKey& key) = 0;  // inserts or replaces
   virtual Result<ApiKey> GetKey(const AccessKey& key) = 0;
   virtual Result<std::vector<ApiKey>> ListKeys(const OrgId& org) = 0;
 
   // ---- resources
-  // kAlreadyExists: a live row of that kind has the name in that organisation.
+  // kAlreadyExists: a live row of that kind has the name in that organisation. kConflict: the id is
+  // in use. row.revision is not looked at.
   virtual Result<Revision> Insert(const Row& row, const std::vector<Event>& events) = 0;
   // The live row of that name, else the newest one being deleted.
   virtual Result<Row> Find(ResourceKind kind, const OrgId& org, const std::string& name) = 0;
@@ -74,22 +76,26 @@ class Store {
   virtual Result<std::vector<Row>> List(ResourceKind kind, const ListQuery& query) = 0;
   virtual Result<std::vector<ResourceId>> ListUnfinished(ResourceKind kind) = 0;
   virtual Result<std::uint64_t> CountUnfinished(ResourceKind kind) = 0;
-  // Writes wish, live, unfinished iff the row is still at row.revision.
+  // Writes wish, live, unfinished, meta.updated iff the row is still at row.revision.
+  // kAlreadyExists: the row would come alive under a name that is taken.
   virtual Result<Revision> SaveWish(const Row& row, const std::vector<Event>& events) = 0;
-  // Writes record, state, unfinished iff the row is still at row.revision and `leader` is current.
+  // Writes record, state, unfinished, meta.updated iff the row is still at row.revision and
+  // `leader` is current. A token newer than all seen makes the older ones stale.
   virtual Result<Revision> SaveRecord(const Row& row, LeaderToken leader,
                                       const std::vector<Event>& events) = 0;
   // Removes the row and its events iff it is still at row.revision and `leader` is current.
   virtual Status Erase(const Row& row, LeaderToken leader) = 0;
 
   // ---- events
-  // An event with the type, reason and message of the resource's newest one raises that one's count.
+  // An event with the type, reason and message of the resource's newest one raises that one's
+  // count.
   virtual Status AddEvent(ResourceKind kind, const ResourceId& id, const Event& event) = 0;
-  virtual Result<std::vector<Event>> Events(ResourceKind kind, const ResourceId& id) = 0;  // oldest first
+  virtual Result<std::vector<Event>> Events(ResourceKind kind,
+                                            const ResourceId& id) = 0;  // oldest first
 
   // ---- leadership, upkeep
-  virtual Result<LeaderToken> BecomeLeader() = 0;  // greater than every token before
-  virtual Status Ping() = 0;                       // can it write? for /readyz
+  virtual Result<LeaderToken> BecomeLeader() = 0;                // greater than every token before
+  virtual Status Ping() = 0;                                     // can it write? for /readyz
   virtual Status Backup(const std::filesystem::path& file) = 0;  // consistent copy while in use
 };
 

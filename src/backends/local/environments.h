@@ -1,7 +1,8 @@
-// backends/local/environments.h — the framework environments of this machine, as the local backend
-// needs them: asked for by name, prepared in the background, mounted read-only into every run.
+// backends/local/environments.h — the framework environments of this machine, as the backend that
+// starts processes in them sees them.
 //
-// Thread-safe. Every call returns at once.
+// Thread-safe. Nothing blocks on a download: whoever asks for an environment that is not there
+// starts its preparation and hears through OnProgress when to ask again.
 #pragma once
 #include <filesystem>
 #include <functional>
@@ -17,27 +18,40 @@ namespace cml::backends::local {
 
 enum class Variant { kCpu, kGpu };
 
+// kAbsent → kPreparing → kReady | kFailed; kUnavailable: this machine cannot prepare it now, and
+// the message says what somebody has to do about it.
 struct EnvironmentState {
   enum class Phase { kAbsent, kPreparing, kReady, kUnavailable, kFailed };
   Phase phase = Phase::kAbsent;
-  std::string message;  // how far it is, or why there is none
-  std::filesystem::path folder;
-  // Paths to bind read-only at the same place: the environment, its interpreter, uv.
+  std::string message;           // one sentence for a person; how far it is while preparing
+  std::filesystem::path folder;  // set when ready; folder/bin/python runs
+  // When ready: paths to bind read-only at the same place (the environment, its interpreter's
+  // prefix, uv, certificates, local package folders). /usr, /lib* and /etc are taken for granted.
   std::vector<std::filesystem::path> mounts;
-  std::map<std::string, std::string> env;  // PATH, VIRTUAL_ENV, … to set in the sandbox
+  // When ready: variables to set in the sandbox: PATH, VIRTUAL_ENV, CLOUDML_UV, UV_*, ….
+  std::map<std::string, std::string> env;
 };
 
 class Environments {
  public:
   virtual ~Environments() = default;
 
-  // Starts preparing what is absent.
+  // What is known of an environment. Absent, or failed a while ago: starts preparing it. An empty
+  // version means the default one. kGpu falls back to the processor's variant where the runtime
+  // has no other or the machine has no NVIDIA device. Returns at once.
   virtual EnvironmentState Ask(const RuntimeRef& runtime, Variant variant) = 0;
-  // `progress` is called, from any thread, when an Ask of this runtime may answer anew.
-  virtual void OnProgress(std::function<void(const RuntimeRef&)> progress) = 0;
+
+  // `changed` is called from any thread when Ask would say something new. Set once, at the start.
+  virtual void OnProgress(std::function<void(const RuntimeRef&)> changed) = 0;
 
   virtual std::vector<RuntimeInfo> List() = 0;
+
+  // Starts preparing, also after a failure. kNotFound for a runtime that nobody has heard of,
+  // kFailedPrecondition when this machine cannot.
   virtual Status Prepare(const RuntimeRef& runtime) = 0;
+
+  // Deletes what is on disk. The caller has made sure that no process uses it.
+  // kFailedPrecondition while it is being prepared.
   virtual Status Remove(const RuntimeRef& runtime) = 0;
 };
 

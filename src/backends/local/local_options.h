@@ -39,9 +39,9 @@ struct LocalOptions {
   std::function<uid_t(const OrgId&)> uid_of;  // kRoot: never 0
   // Brings the object to a file that is not there yet. kUnavailable is tried again a few times,
   // anything else ends the run as PackageError with the error's message.
-  std::function<Status(const OrgId&, const std::string& uri, const std::filesystem::path& to)> fetch;
-  // The folder of one of the organisation's buckets, which the organisation's uid may write.
-  std::function<Result<std::filesystem::path>(const OrgId&, const std::string& bucket)> bucket;
+  std::function<Status(const OrgId&, const Fetch&, const std::filesystem::path& to)> fetch;
+  // The folder that holds the organisation's buckets, which its uid may write; unset: no buckets.
+  std::function<Result<std::filesystem::path>(const OrgId&)> buckets;
 
   ShimLauncher* launcher = nullptr;      // not owned; outlives the backend
   Environments* environments = nullptr;  // not owned; nullptr: no runtimes

@@ -111,10 +111,6 @@ Status ValidateSpec(const RunSpec& spec, const PreparationContext& context) {
     if (!IsPlainName(fetch.target)) return Wrong("file name " + Quote(fetch.target) + " is not possible");
     if (!context.options.fetch) return Wrong("this server cannot fetch packages");
   }
-  for (const auto& mount : spec.buckets) {
-    if (!IsPlainName(mount.bucket)) return Wrong("bucket name " + Quote(mount.bucket) + " is not possible");
-    if (!context.options.bucket) return Wrong("this server has no buckets");
-  }
   if (!spec.checkpoint_key.empty() && !IsPlainName(spec.checkpoint_key)) {
     return Wrong("checkpoint name " + Quote(spec.checkpoint_key) + " is not possible");
   }
@@ -229,7 +225,7 @@ Progress Preparation::FetchAll(const RunKey& key, const RunSpec& spec,
     if (::access(target.c_str(), F_OK) == 0) continue;
     say(fmt::format("package {} of {}: fetching {}", number, spec.fetches.size(), fetch.target));
     const fs::path partial = c_.layout.Run(key) / (".fetch-" + RandomToken(8));
-    Status got = c_.options.fetch(spec.org, fetch.uri, partial);
+    Status got = c_.options.fetch(spec.org, fetch, partial);
     if (::access(c_.layout.Run(key).c_str(), F_OK) != 0) return {What::kGone, "", ""};
     if (got.ok() && (::chmod(partial.c_str(), 0644) != 0 ||
                      ::rename(partial.c_str(), target.c_str()) != 0)) {
@@ -254,9 +250,8 @@ Result<Preparation::Shared> Preparation::Share(const RunSpec& spec,
     return Error(Code::kInternal, "the organisation has no user of its own");
   }
   CML_ASSIGN_OR_RETURN(shared.etc, EtcFor(c_.layout.Sandbox(), shared.uid));
-  for (const auto& mount : spec.buckets) {
-    CML_ASSIGN_OR_RETURN(fs::path folder, c_.options.bucket(spec.org, mount.bucket));
-    shared.buckets.emplace_back(mount.bucket, std::move(folder));
+  if (c_.options.buckets) {
+    CML_ASSIGN_OR_RETURN(shared.buckets, c_.options.buckets(spec.org));
   }
   if (!spec.checkpoint_key.empty()) {
     shared.checkpoint = c_.layout.Checkpoints() / spec.checkpoint_key;
@@ -273,6 +268,7 @@ Status Preparation::Launch(const RunKey& key, const RunSpec& spec, const Shared&
     return ErrnoError(errno, "make folder", folder);
   }
   CML_RETURN_IF_ERROR(OwnedFolder(folder / "work", shared.uid, 0700));
+  CML_RETURN_IF_ERROR(OwnedFolder(folder / "layer", shared.uid, 0700));
   CML_RETURN_IF_ERROR(OwnedFolder(folder / "status", shared.uid, 0700));
   CML_RETURN_IF_ERROR(OwnedFolder(folder / "tmp", shared.uid, 01777));
 

@@ -66,7 +66,7 @@ class Preparation {
   // All of a replica that does not differ between replicas of a run.
   struct Shared {
     std::filesystem::path etc, checkpoint;
-    std::vector<std::pair<std::string, std::filesystem::path>> buckets;
+    std::filesystem::path buckets;  // empty: none
     EnvironmentState environment;
     uid_t uid = 0;
   };

@@ -80,8 +80,11 @@ std::string FormatSpec(const RunSpec& spec) {
   r.Add("runtime", spec.runtime.name);
   r.Add("runtime_version", spec.runtime.version);
   for (const auto& [name, contents] : spec.files) r.Add("file", Pair(name, contents));
-  for (const auto& fetch : spec.fetches) r.Add("fetch", Pair(fetch.target, fetch.uri));
-  for (const auto& mount : spec.buckets) r.Add("bucket", mount.bucket);
+  for (const auto& fetch : spec.fetches) {
+    r.Add("fetch", Pair(fetch.target, fetch.uri));  // the lines up to the next fetch are of this one
+    r.Add("fetch_endpoint", fetch.endpoint);
+    r.Add("fetch_as", fetch.as.str());
+  }
   r.Add("checkpoint", spec.checkpoint_key);
   r.Add("grace", spec.grace_seconds);
   r.Add("wall", spec.wall_seconds);
@@ -115,9 +118,11 @@ std::optional<RunSpec> ParseSpec(std::string_view text) {
       spec.files.insert(Unpaired(value));
     } else if (key == "fetch") {
       auto [target, uri] = Unpaired(value);
-      spec.fetches.push_back({std::move(uri), std::move(target)});
-    } else if (key == "bucket") {
-      spec.buckets.push_back({value});
+      spec.fetches.push_back({std::move(uri), std::move(target), {}, {}});
+    } else if (key == "fetch_endpoint" && !spec.fetches.empty()) {
+      spec.fetches.back().endpoint = value;
+    } else if (key == "fetch_as" && !spec.fetches.empty()) {
+      spec.fetches.back().as = AccessKey{value};
     } else if (key == "role") {
       spec.roles.push_back({});
       spec.roles.back().name = value;

@@ -148,10 +148,11 @@ void AddJob(std::vector<std::string>& args, const SandboxSpec& spec) {
     }
   }
   bind("--bind", spec.replica / "work", "/job/work");
+  bind("--bind", spec.replica / "layer", "/job/layer");
   bind("--bind", spec.replica / "status", "/job/status");
   bind("--bind", spec.replica / "tmp", "/tmp");
   if (!spec.checkpoint.empty()) bind("--bind", spec.checkpoint, "/job/checkpoint");
-  for (const auto& [name, folder] : spec.buckets) bind("--bind", folder, "/fds/" + name);
+  if (!spec.buckets.empty()) bind("--bind", spec.buckets, "/fds");
   for (const auto& path : spec.read_only) {
     if (!IsBelow(path, "/usr")) bind("--ro-bind", path, path.string());  // that one is there
   }

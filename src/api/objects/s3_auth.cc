@@ -1,0 +1,109 @@
+// Who signed an S3 request.
+#include <chrono>
+
+#include "api/objects/http_date.h"
+#include "api/objects/s3_call.h"
+#include "base/strings.h"
+#include "crypto/digest.h"
+
+namespace cml::api::objects {
+namespace {
+
+constexpr std::chrono::minutes kWindow{15};
+constexpr std::string_view kUnsigned = "UNSIGNED-PAYLOAD";
+constexpr std::string_view kHashHeader = "x-amz-content-sha256";
+
+MaybeFault CheckTime(const net::SigV4Claim& claim, SysTime now) {
+  const auto signed_at = ParseBasicIso(claim.timestamp);
+  if (!signed_at) return Fault{FaultCode::kAccessDenied, "X-Amz-Date is not a date"};
+  if (claim.presigned) {
+    if (now > *signed_at + std::chrono::seconds(claim.expires_seconds)) {
+      return Fault{FaultCode::kAccessDenied, "Request has expired"};
+    }
+    if (now < *signed_at - kWindow) {
+      return Fault{FaultCode::kAccessDenied, "the URL is not valid yet"};
+    }
+    return std::nullopt;
+  }
+  if (now > *signed_at + kWindow || now < *signed_at - kWindow) {
+    return Fault{FaultCode::kRequestTimeTooSkewed,
+                 "the request was signed at " + FormatRfc3339(*signed_at) + ", it is " +
+                     FormatRfc3339(now) + " here; at most 15 minutes apart are accepted"};
+  }
+  return std::nullopt;
+}
+
+bool HasBody(const net::Request& request) {
+  return request.method == "PUT" || request.method == "POST";
+}
+
+std::variant<std::string, Fault> PayloadHash(const net::Request& request,
+                                             const net::SigV4Claim& claim) {
+  std::string_view value = request.headers.Get(kHashHeader);
+  if (claim.presigned && value.empty()) {
+    const auto at = request.query.find("X-Amz-Content-Sha256");
+    value = at == request.query.end() ? kUnsigned : std::string_view(at->second);
+  }
+  if (!value.empty()) return std::string(value);
+  if (!HasBody(request)) return crypto::ToHex(crypto::Digest(crypto::Hash::kSha256, ""));
+  return Fault{FaultCode::kMissingContentSha256,
+               "the header x-amz-content-sha256 is missing: the SHA-256 of the body, or "
+               "UNSIGNED-PAYLOAD"};
+}
+
+}  // namespace
+
+std::variant<S3Call, Fault> Authorise(const Context& context, const net::Request& request) {
+  if (request.query.contains("AWSAccessKeyId")) {
+    return Fault{FaultCode::kAccessDenied,
+                 "the URL is signed with AWS Signature Version 2; use version 4 (boto3: "
+                 "Config(signature_version=\"s3v4\"))"};
+  }
+  auto parsed = net::ParseSigV4(request);
+  if (!parsed.ok()) return Fault{FaultCode::kAccessDenied, parsed.error().message()};
+  net::SigV4Claim claim = std::move(parsed).value();
+  if (claim.scope.service != "s3") {
+    return Fault{
+        FaultCode::kSignatureDoesNotMatch,
+        "signed for the service " + Quote(claim.scope.service) + ", the object store is \"s3\""};
+  }
+  if (auto fault = CheckTime(claim, context.clock.Now())) return *fault;
+  auto caller = context.authenticate(AccessKey(claim.scope.access_key));
+  if (!caller.ok()) {
+    if (caller.error().code() == Code::kUnavailable) return FromStore(caller.error());
+    return Fault{FaultCode::kInvalidAccessKeyId, "there is no such access key"};
+  }
+  auto hash = PayloadHash(request, claim);
+  if (auto* fault = std::get_if<Fault>(&hash)) return *fault;
+  std::string& payload_hash = std::get<std::string>(hash);
+  if (!net::VerifySigV4(caller.value().secret, request, claim, payload_hash).ok()) {
+    return Fault{FaultCode::kSignatureDoesNotMatch,
+                 "the signature is wrong; check the secret key, and that nothing on the way "
+                 "changes the request"};
+  }
+  return S3Call{context,
+                request,
+                SplitTarget(request.target),
+                std::move(caller).value(),
+                std::move(claim),
+                std::move(payload_hash)};
+}
+
+MaybeFault CheckSmallBody(const S3Call& call) {
+  const net::Request& request = call.request;
+  if (call.payload_hash.starts_with("STREAMING-")) {
+    return Fault{FaultCode::kNotImplemented, "a chunked body is available for uploads only"};
+  }
+  if (call.payload_hash != kUnsigned &&
+      call.payload_hash != crypto::ToHex(crypto::Digest(crypto::Hash::kSha256, request.body))) {
+    return Fault{FaultCode::kContentSha256Mismatch,
+                 "the body does not have the announced x-amz-content-sha256"};
+  }
+  const std::string_view md5 = request.headers.Get("Content-MD5");
+  if (!md5.empty() && md5 != crypto::ToBase64(crypto::Digest(crypto::Hash::kMd5, request.body))) {
+    return Fault{FaultCode::kBadDigest, "the body does not have the announced Content-MD5"};
+  }
+  return std::nullopt;
+}
+
+}  // namespace cml::api::objects

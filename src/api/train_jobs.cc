@@ -1,0 +1,229 @@
+#include "api/train_jobs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "api/http_error.h"
+#include "base/strings.h"
+#include "codec/messages.h"
+#include "codec/train_job_json.h"
+
+namespace cml::api {
+namespace {
+
+using Where = net::Route::Where;
+using namespace std::chrono_literals;
+
+constexpr std::uint64_t kMostLines = 1'000'000;
+constexpr std::size_t kMostPage = 1000;
+
+bool IsYes(const std::string& text) {  // Python's True, and what others write (13.1)
+  return text == "True" || text == "true" || text == "1";
+}
+
+Result<std::optional<std::uint64_t>> NumberIn(const Call& call, const std::string& name, std::uint64_t most) {
+  const std::string text = call.Query(name);
+  if (text.empty()) return std::optional<std::uint64_t>{};
+  const auto number = ParseUnsigned(text);
+  if (!number || *number > most) {
+    return Error(Code::kInvalidArgument, fmt::format("{} {}: a whole number from 0 to {}", name, Quote(text), most));
+  }
+  return number;
+}
+
+Result<bool> YesIn(const Call& call, const std::string& name) {
+  const std::string text = call.Query(name);
+  if (IsYes(text)) return true;
+  if (text.empty() || text == "False" || text == "false" || text == "0") return false;
+  return Error(Code::kInvalidArgument, fmt::format("{} {}: True or False", name, Quote(text)));
+}
+
+// The growing log of a job as one answer. Ends when the job has ended and all is sent, or when the
+// job is gone.
+class FollowedLog final : public net::BodySource {
+ public:
+  FollowedLog(TrainJobRoutesDeps deps, service::Caller caller, const TrainJob& job)
+      : deps_(std::move(deps)), caller_(std::move(caller)), id_(job.meta.id), log_(job.meta.id, deps_.log_path) {}
+
+  // Starts with this text, then goes on at `offset`.
+  void StartWith(std::string text, std::uint64_t offset) {
+    first_ = std::move(text);
+    log_.SeekTo(offset);
+  }
+
+  Result<Piece> Next() override {
+    if (!first_.empty()) return Piece{std::exchange(first_, {}), false, 0ms};
+    // The state is read first: what the job wrote before it ended is then surely in the file.
+    auto job = deps_.jobs.Describe(caller_, id_.str());
+    const bool ended = !job.ok() || (IsFinal(job.value().record.state) && job.value().wish.starts == job.value().record.starts);
+    if (job.ok()) incarnation_ = job.value().record.incarnation;
+    CML_ASSIGN_OR_RETURN(std::string bytes, log_.Next(incarnation_));
+    if (!bytes.empty()) {
+      wait_ = kShortest;
+      return Piece{std::move(bytes), false, 0ms};
+    }
+    if (ended) return Piece{{}, true, 0ms};
+    const auto wait = wait_;
+    wait_ = std::min(wait_ * 3 / 2, kLongest);
+    return Piece{{}, false, wait};
+  }
+
+ private:
+  static constexpr std::chrono::milliseconds kShortest{4}, kLongest{400};
+  TrainJobRoutesDeps deps_;
+  const service::Caller caller_;
+  const ResourceId id_;
+  service::JobLog log_;
+  std::string first_;
+  std::uint64_t incarnation_ = 0;
+  std::chrono::milliseconds wait_ = kShortest;
+};
+
+class TrainJobRoutes {
+ public:
+  explicit TrainJobRoutes(TrainJobRoutesDeps deps) : d_(std::move(deps)) {}
+
+  Result<net::Response> Create(const Call& call) const {
+    CML_ASSIGN_OR_RETURN(TrainJobSpec spec, codec::DecodeTrainJobRequest(call.request.body));
+    CML_ASSIGN_OR_RETURN(const bool dry_run, YesIn(call, "dry_run"));
+    const auto mode = dry_run ? service::TrainJobs::Mode::kDryRun : service::TrainJobs::Mode::kSubmit;
+    CML_ASSIGN_OR_RETURN(const TrainJob job, d_.jobs.Create(call.caller, std::move(spec), mode));
+    return One(job);
+  }
+
+  Result<net::Response> List(const Call& call) const {
+    service::TrainJobFilter filter;
+    filter.all_organisations = call.all_organisations;
+    filter.state = call.Query("state");
+    filter.page = call.Query("page");
+    CML_ASSIGN_OR_RETURN(const auto most, NumberIn(call, "limit", kMostPage));
+    filter.most = static_cast<std::size_t>(most.value_or(0));
+    CML_RETURN_IF_ERROR(ReadLabels(call.Query("label"), filter));
+    CML_ASSIGN_OR_RETURN(const service::TrainJobPage page, d_.jobs.List(call.caller, filter));
+    std::map<OrgId, std::string> names;
+    std::vector<codec::NamedTrainJob> rows;
+    for (const TrainJob& job : page.jobs) {
+      auto [it, missing] = names.try_emplace(job.meta.org);
+      if (missing) it->second = NameOf(job.meta.org);
+      rows.push_back({&job, it->second});
+    }
+    return JsonResponse(200, codec::EncodeTrainJobs(rows, page.next_page));
+  }
+
+  Result<net::Response> Describe(const Call& call) const {
+    CML_ASSIGN_OR_RETURN(const TrainJob job, d_.jobs.Describe(call.caller, call.params[0]));
+    return One(job);
+  }
+
+  Result<net::Response> Start(const Call& call) const {
+    CML_ASSIGN_OR_RETURN(const TrainJob job, d_.jobs.Start(call.caller, call.params[0]));
+    return One(job);
+  }
+
+  // is_cluster_name=True names the cluster, which for jobs of one replica is the job.
+  Result<net::Response> Delete(const Call& call) const {
+    CML_RETURN_IF_ERROR(d_.jobs.Delete(call.caller, call.params[0]));
+    return DoneResponse("Successfully delete " + call.params[0]);
+  }
+
+  Result<net::Response> Events(const Call& call) const {
+    CML_ASSIGN_OR_RETURN(const auto events, d_.jobs.Events(call.caller, call.params[0]));
+    return JsonResponse(200, codec::EncodeEvents(call.params[0], events));
+  }
+
+  Result<net::Response> Metrics(const Call& call) const {
+    CML_ASSIGN_OR_RETURN(const TrainJob job, d_.jobs.Describe(call.caller, call.params[0]));
+    return JsonResponse(200, codec::EncodeMetrics(job));
+  }
+
+  Result<net::Response> Hyperparameters(const Call& call) const {
+    CML_ASSIGN_OR_RETURN(const TrainJob job, d_.jobs.Describe(call.caller, call.params[0]));
+    return Error(Code::kNotFound, job.meta.name + " is not a tuning job; it has no hyperparameters");
+  }
+
+  Result<net::Response> Logs(const Call& call) const {
+    CML_ASSIGN_OR_RETURN(const TrainJob job, d_.jobs.Describe(call.caller, call.params[0]));
+    CML_ASSIGN_OR_RETURN(const auto lines, NumberIn(call, "lines", kMostLines));
+    CML_ASSIGN_OR_RETURN(const auto offset, NumberIn(call, "offset", std::uint64_t{1} << 50));
+    const service::JobLog log(job.meta.id, d_.log_path);
+    const std::uint64_t runs = job.record.incarnation;
+    CML_ASSIGN_OR_RETURN(const bool follow, YesIn(call, "follow"));
+    if (follow) return Follow(call, job, lines, offset.value_or(0));
+    CML_ASSIGN_OR_RETURN(std::string text, lines ? log.LastLines(runs, *lines) : log.All(runs));
+    net::Response r = JsonResponse(200, codec::EncodeLogs(text));
+    if (!lines) r.headers.Add("X-Log-Offset", std::to_string(text.size()));
+    return r;
+  }
+
+ private:
+  Result<net::Response> Follow(const Call& call, const TrainJob& job, std::optional<std::uint64_t> lines,
+                               std::uint64_t offset) const {
+    auto source = std::make_unique<FollowedLog>(d_, call.caller, job);
+    if (lines) {
+      const service::JobLog log(job.meta.id, d_.log_path);
+      CML_ASSIGN_OR_RETURN(const std::string all, log.All(job.record.incarnation));
+      source->StartWith(TailLines(all, *lines), all.size());
+    } else {
+      source->StartWith({}, offset);
+    }
+    net::Response r;
+    r.headers.Add("Content-Type", "text/plain; charset=utf-8");
+    r.source = std::move(source);
+    return r;
+  }
+
+  static std::string TailLines(const std::string& text, std::uint64_t n) {
+    std::size_t at = text.size();
+    if (at > 0 && text[at - 1] == '\n') --at;
+    for (std::uint64_t seen = 0; at > 0; --at) {
+      if (text[at - 1] == '\n' && ++seen == n) break;
+    }
+    return n == 0 ? std::string() : text.substr(at);
+  }
+
+  static Status ReadLabels(const std::string& text, service::TrainJobFilter& filter) {
+    if (text.empty()) return Ok{};
+    for (const std::string_view part : Split(text, ',')) {
+      const auto equals = part.find('=');
+      if (equals == 0 || equals == std::string_view::npos) {
+        return Error(Code::kInvalidArgument, "label " + Quote(part) + ": key=value, several with ','");
+      }
+      filter.labels[std::string(part.substr(0, equals))] = std::string(part.substr(equals + 1));
+    }
+    return Ok{};
+  }
+
+  std::string NameOf(const OrgId& org) const {
+    auto name = d_.orgs.NameOf(org);
+    return name.ok() ? std::move(name).value() : org.str();
+  }
+  net::Response One(const TrainJob& job) const {
+    return JsonResponse(200, codec::EncodeTrainJob(job, NameOf(job.meta.org)));
+  }
+
+  TrainJobRoutesDeps d_;
+};
+
+}  // namespace
+
+void AddTrainJobRoutes(RouteTable& table, TrainJobRoutesDeps deps) {
+  const auto routes = std::make_shared<TrainJobRoutes>(std::move(deps));
+  const auto add = [&](const char* method, const char* rest, Where where, auto member) {
+    table.Add({method, std::string("/cloud_ml/v1/train") + rest, Access::kSigned, where,
+               [routes, member](const Call& call) { return (*routes.*member)(call); }});
+  };
+  // Reading one row is a matter of microseconds, so those run where the request came in.
+  add("POST", "", Where::kWorker, &TrainJobRoutes::Create);
+  add("GET", "", Where::kWorker, &TrainJobRoutes::List);
+  add("GET", "/{job}", Where::kEventLoop, &TrainJobRoutes::Describe);
+  add("DELETE", "/{job}", Where::kWorker, &TrainJobRoutes::Delete);
+  add("GET", "/{job}/logs", Where::kWorker, &TrainJobRoutes::Logs);
+  add("GET", "/{job}/metrics", Where::kEventLoop, &TrainJobRoutes::Metrics);
+  add("GET", "/{job}/events", Where::kWorker, &TrainJobRoutes::Events);
+  add("GET", "/{job}/hyperparameters", Where::kEventLoop, &TrainJobRoutes::Hyperparameters);
+  add("GET", "/{job}/start", Where::kWorker, &TrainJobRoutes::Start);  // changes, though a GET
+}
+
+}  // namespace cml::api

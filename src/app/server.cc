@@ -1,0 +1,342 @@
+#include "app/server.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <thread>
+
+#include "api/auth/authenticator.h"
+#include "api/front.h"
+#include "api/objects/object_routes.h"
+#include "api/platform.h"
+#include "api/train_jobs.h"
+#include "app/admin_file.h"
+#include "app/embedded.h"
+#include "app/endpoints.h"
+#include "app/metrics.h"
+#include "app/package_fetch.h"
+#include "backends/local/local_backend.h"
+#include "backends/local/runtime_catalog.h"
+#include "backends/local/uv_environments.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "control/admission_desk.h"
+#include "control/runner.h"
+#include "control/train_job_controller.h"
+#include "core/quantity.h"
+#include "crypto/seal.h"
+#include "net/http_server.h"
+#include "objectstore/filesystem/filesystem_store.h"
+#include "service/orgs.h"
+#include "service/train_jobs.h"
+#include "store/sqlite/sqlite_store.h"
+
+namespace cml::app {
+namespace {
+
+namespace fs = std::filesystem;
+namespace local = backends::local;
+
+constexpr std::chrono::seconds kDrain{8};
+constexpr const char* kDefaultBucket = "default";
+constexpr const char* kDefaultFramework = "tensorflow";
+constexpr std::int64_t kMostProcesses = 4096;  // and threads, of one replica
+
+
+fs::path DatabaseOf(const fs::path& data) { return data / "cloudml.db"; }
+
+class SealedBox final : public service::SecretBox {
+ public:
+  explicit SealedBox(crypto::Sealer sealer) : sealer_(std::move(sealer)) {}
+  std::string Seal(std::string_view plain, std::string_view context) const override {
+    return sealer_.Seal(plain, context);
+  }
+  Result<Secret> Open(std::string_view sealed, std::string_view context) const override {
+    return sealer_.Open(sealed, context);
+  }
+
+ private:
+  crypto::Sealer sealer_;
+};
+
+// One server per data folder. The lock goes with the process, however it ends.
+Result<Fd> LockData(const fs::path& data) {
+  CML_RETURN_IF_ERROR(MakeFolders(data, 0700));
+  CML_ASSIGN_OR_RETURN(Fd lock, OpenFile(data / "lock", O_RDWR | O_CREAT, 0600));
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    return Error(Code::kUnavailable, data.string() + " is in use by another cloudml server; stop it, or give this one another folder (--data)");
+  }
+  return lock;
+}
+
+service::TrainJobDefaults DefaultsFor(const Config& config, const std::vector<Node>& nodes) {
+  service::TrainJobDefaults defaults{config.default_cpu, config.default_memory};
+  std::int64_t millicores = 1000, memory = 2LL << 30;
+  for (const Node& node : nodes) {
+    millicores = std::max(millicores, std::min<std::int64_t>(node.millicores / 2, 4000));
+    memory = std::max(memory, std::min<std::int64_t>(node.memory_bytes / 4, 8LL << 30));
+  }
+  if (defaults.cpu_limit.empty()) defaults.cpu_limit = FormatCpu(millicores / 1000 * 1000);
+  if (defaults.memory_limit.empty()) defaults.memory_limit = FormatMemory(memory >> 20 << 20);
+  return defaults;
+}
+
+// Everything that runs, in the order in which it is made; destroyed in the reverse order.
+class Server {
+ public:
+  explicit Server(const Config& config) : config_(config) {}
+
+  Status Start(std::unique_ptr<local::ShimLauncher> launcher) {
+    launcher_ = std::move(launcher);
+    CML_ASSIGN_OR_RETURN(lock_, LockData(config_.data));
+    CML_RETURN_IF_ERROR(OpenState());
+    CML_RETURN_IF_ERROR(MakeBackend());
+    CML_RETURN_IF_ERROR(MakeControl());
+    CML_RETURN_IF_ERROR(MakeApi());
+    endpoint_ = fmt::format("http://{}:{}", config_.listen_address == "0.0.0.0" ? "127.0.0.1" : config_.listen_address, http_->port());
+    own_.own = config_.public_endpoints;
+    own_.own.push_back(endpoint_);
+    own_.own.push_back(fmt::format("http://localhost:{}", http_->port()));
+    own_.own.push_back(fmt::format("127.0.0.1:{}", http_->port()));
+    own_.own.push_back(fmt::format("localhost:{}", http_->port()));
+    own_.allowed = config_.package_hosts;
+    CML_RETURN_IF_ERROR(EnsureAdminFile(config_.data / "admin.json", endpoint_, first_org_.id, *orgs_));
+    ready_ = true;
+    return Ok{};
+  }
+
+  const std::string& endpoint() const { return endpoint_; }
+
+  void Stop() {
+    if (front_) front_->BeginDrain();
+    if (http_) http_->Drain(kDrain);
+    if (runner_) runner_->Stop();
+  }
+
+ private:
+  Status OpenState() {
+    CML_ASSIGN_OR_RETURN(store_, store::SqliteStore::Open(DatabaseOf(config_.data)));
+    CML_ASSIGN_OR_RETURN(crypto::Sealer sealer, crypto::Sealer::FromKeyFile(config_.data / "master.key"));
+    box_ = std::make_unique<SealedBox>(std::move(sealer));
+    orgs_ = std::make_unique<service::Orgs>(*store_, *box_, clock_);
+    CML_ASSIGN_OR_RETURN(const auto first, orgs_->EnsureDefaultOrg(config_.first_uid));
+    first_org_ = first.org;
+    CML_ASSIGN_OR_RETURN(objects_, objectstore::FilesystemStore::Open(
+        config_.data / "objects", [this](const OrgId& org) { return OwnerOf(org); }));
+    const Status made = objects_->MakeBucket(first_org_.id, kDefaultBucket);
+    if (!made.ok() && made.error().code() != Code::kAlreadyExists) return made;
+    rows_ = std::make_unique<store::TrainJobRows>(*store_);
+    return Ok{};
+  }
+
+  Status MakeBackend() {
+    CML_ASSIGN_OR_RETURN(catalog_, local::ReadCatalog(runtimes::Files()));
+    local::UvOptions uv;
+    uv.catalog = catalog_;
+    uv.folder = config_.environments_folder.empty() ? config_.data / "environments" : config_.environments_folder;
+    uv.tools = config_.data / "tools";
+    uv.environment = local::ProcessVariables();
+    environments_ = std::make_unique<local::UvEnvironments>(std::move(uv));
+
+    fetch_ = std::make_unique<PackageFetch>(*objects_, *orgs_, clock_);
+    local::LocalOptions o;
+    o.data = config_.data;
+    o.node_name = config_.node_name;
+    o.labels = config_.node_labels;
+    o.fake_gpus = config_.fake_gpus;
+    o.capacity = config_.capacity;
+    o.defaults.processes = kMostProcesses;
+    o.uid_of = [this](const OrgId& org) { return UidOf(org); };
+    o.fetch = [this](const OrgId& org, const Fetch& fetch, const fs::path& to) { return (*fetch_)(org, fetch, to); };
+    o.buckets = [this](const OrgId& org) { return objects_->OrganisationFolder(org); };
+    o.launcher = launcher_.get();
+    o.environments = environments_.get();
+    CML_ASSIGN_OR_RETURN(backend_, local::LocalBackend::Open(std::move(o)));
+    return Ok{};
+  }
+
+  Status MakeControl() {
+    CML_ASSIGN_OR_RETURN(const store::LeaderToken leader, store_->BecomeLeader());
+    desk_ = std::make_unique<control::AdmissionDesk>([this](const ResourceId& id) { runner_->Notify(id); });
+    controller_ = std::make_unique<control::TrainJobController>(control::TrainJobController::Deps{
+        *rows_, *backend_, *desk_, clock_, std::string(PackageInstaller()), leader});
+    runner_ = std::make_unique<control::Runner>(
+        [this](const ResourceId& id) { return controller_->Step(id); }, control::Runner::Options{});
+    backend_->OnChange([this](const RunKey& key) { runner_->Notify(key.resource); });
+    CML_ASSIGN_OR_RETURN(const auto unfinished, controller_->Recover());
+    for (const ResourceId& id : unfinished) runner_->Notify(id);
+    return Ok{};
+  }
+
+  Status MakeApi() {
+    CML_ASSIGN_OR_RETURN(const auto nodes, backend_->Nodes(Soon()));
+    jobs_ = std::make_unique<service::TrainJobs>(service::TrainJobs::Deps{
+        *rows_, *objects_, *orgs_, clock_, DefaultsFor(config_, nodes),
+        [this](const std::string& name, const std::string& version) { return FrameworkOf(name, version); },
+        [this](const std::string& endpoint) { return PackageEndpoint(own_, endpoint); },
+        [this](const ResourceId& id) { runner_->Notify(id); }});
+    auth_ = std::make_unique<api::Authenticator>(*orgs_, clock_, clock_.Now());
+    api::RouteTable table;
+    api::AddTrainJobRoutes(table, {*jobs_, *orgs_, [this](const RunKey& key) { return backend_->LogOf(key, "worker", 0); }});
+    api::AddPlatformRoutes(table, PlatformDeps());
+    object_routes_ = std::make_unique<api::objects::ObjectRoutes>(
+        *objects_,
+        [this](const AccessKey& key) -> Result<api::objects::Caller> {
+          CML_ASSIGN_OR_RETURN(auto identity, auth_->Identify(key));
+          const auto access = service::MayWrite(identity.caller) ? api::objects::Access::kReadWrite
+                                                                 : api::objects::Access::kRead;
+          return api::objects::Caller{identity.caller.org, std::move(identity.secret), access};
+        },
+        clock_);
+    front_ = std::make_unique<api::Front>(
+        *auth_, std::move(table), [this](const net::Request& head) { return object_routes_->Route(head); });
+    net::ServerOptions options;
+    options.address = config_.listen_address;
+    options.port = config_.listen_port;
+    CML_ASSIGN_OR_RETURN(http_, net::HttpServer::Start(
+        options, [this](const net::Request& head) { return front_->Route(head); }));
+    return Ok{};
+  }
+
+  api::PlatformRoutesDeps PlatformDeps() {
+    api::PlatformRoutesDeps deps{*orgs_, OpenApiText(), {}, {}, {}, {}, {}, {}};
+    deps.ready = [this]() -> Status {
+      if (!ready_ || front_->draining()) return Error(Code::kUnavailable, "the server is starting or stopping");
+      return store_->Ping();
+    };
+    deps.metrics = [this] { return Metrics(); };
+    deps.runtimes = [this]() -> Result<std::vector<codec::RuntimeLine>> {
+      CML_ASSIGN_OR_RETURN(const auto all, backend_->Runtimes(Soon()));
+      std::vector<codec::RuntimeLine> lines;
+      for (const auto& r : all) {
+        lines.push_back({r.runtime.name, r.runtime.version, r.variant, r.python, r.state, r.message, r.size_bytes, r.packages});
+      }
+      return lines;
+    };
+    deps.prepare_runtime = [this](const RuntimeRef& r) -> Status {
+      CML_ASSIGN_OR_RETURN(const RuntimeRef known, local::ResolveRuntime(catalog_, r.name, r.version));
+      return backend_->PrepareRuntime(known, Soon());
+    };
+    deps.remove_runtime = [this](const RuntimeRef& r) -> Status {
+      CML_ASSIGN_OR_RETURN(const RuntimeRef known, local::ResolveRuntime(catalog_, r.name, r.version));
+      return backend_->RemoveRuntime(known, Soon());
+    };
+    deps.usage = [this](const OrgId& org) { return UsageOf(org); };
+    return deps;
+  }
+
+  std::string Metrics() const {
+    ServerFigures figures;
+    figures.http = http_->counters();
+    const auto counts = desk_->counts();
+    figures.jobs_waiting = counts.waiting;
+    figures.jobs_holding = counts.holding;
+    figures.started = static_cast<double>(started_.time_since_epoch().count()) / 1000;
+    ReadProcess(figures);
+    return EncodeMetrics(figures);
+  }
+
+  // A job that names no framework gets TensorFlow, the platform's first.
+  Result<RuntimeRef> FrameworkOf(const std::string& name, const std::string& version) const {
+    auto found = local::ResolveRuntime(catalog_, name.empty() ? kDefaultFramework : name, version);
+    if (found.ok() || found.error().code() != Code::kNotFound) return found;
+    return Error(Code::kInvalidArgument,
+                 (version.empty() ? "framework: " : "framework, framework_version: ") + found.error().message());
+  }
+
+  // What the organisation's unfinished jobs have reserved.
+  Result<codec::QuotaLine> UsageOf(const OrgId& org) {
+    CML_ASSIGN_OR_RETURN(const std::string name, orgs_->NameOf(org));
+    codec::QuotaLine line{org.str(), name};
+    CML_ASSIGN_OR_RETURN(const auto ids, rows_->ListUnfinished());
+    for (const ResourceId& id : ids) {
+      const auto stored = rows_->Get(id);
+      if (!stored.ok() || stored.value().value.meta.org != org) continue;
+      const Limits limits = LimitsOf(stored.value().value.wish.spec);
+      line.millicores += limits.millicores;
+      line.memory_bytes += limits.memory_bytes;
+      line.gpus += limits.gpus;
+      ++line.jobs;
+    }
+    return line;
+  }
+
+  uid_t UidOf(const OrgId& org) {
+    const auto found = orgs_->Find(org);
+    return found.ok() ? static_cast<uid_t>(found.value().unix_uid) : 65534;
+  }
+  std::optional<objectstore::FilesystemStore::Owner> OwnerOf(const OrgId& org) {
+    if (::geteuid() != 0) return std::nullopt;
+    const uid_t uid = UidOf(org);
+    return objectstore::FilesystemStore::Owner{uid, static_cast<gid_t>(uid)};
+  }
+  static Deadline Soon() { return std::chrono::steady_clock::now() + std::chrono::seconds{10}; }
+
+  const Config& config_;
+  const SystemClock clock_;
+  const SysTime started_ = clock_.Now();
+  std::atomic<bool> ready_{false};
+  std::string endpoint_;
+  KnownEndpoints own_;
+  Org first_org_;
+  Fd lock_;
+  std::unique_ptr<local::ShimLauncher> launcher_;
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<SealedBox> box_;
+  std::unique_ptr<service::Orgs> orgs_;
+  std::unique_ptr<objectstore::FilesystemStore> objects_;
+  std::unique_ptr<store::TrainJobRows> rows_;
+  local::Catalog catalog_;
+  std::unique_ptr<PackageFetch> fetch_;
+  std::unique_ptr<local::UvEnvironments> environments_;
+  std::unique_ptr<local::LocalBackend> backend_;
+  std::unique_ptr<control::AdmissionDesk> desk_;
+  std::unique_ptr<control::TrainJobController> controller_;
+  std::unique_ptr<control::Runner> runner_;
+  std::unique_ptr<service::TrainJobs> jobs_;
+  std::unique_ptr<api::Authenticator> auth_;
+  std::unique_ptr<api::objects::ObjectRoutes> object_routes_;
+  std::unique_ptr<api::Front> front_;
+  std::unique_ptr<net::HttpServer> http_;
+};
+
+}  // namespace
+
+Status RunServer(const Config& config) {
+  SetLogLevel(config.log_level);
+  // Before any thread: the launcher forks, and every thread inherits the blocked signals.
+  CML_ASSIGN_OR_RETURN(auto launcher, local::ShimLauncher::Fork());
+  launcher->SetProgram("/proc/self/exe");
+  ::signal(SIGPIPE, SIG_IGN);
+  sigset_t stop_signals;
+  ::sigemptyset(&stop_signals);
+  ::sigaddset(&stop_signals, SIGTERM);
+  ::sigaddset(&stop_signals, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
+
+  Server server(config);
+  CML_RETURN_IF_ERROR(server.Start(std::move(launcher)));
+  std::printf("cloudml ready on %s  data in %s\n", server.endpoint().c_str(), config.data.c_str());
+  std::fflush(stdout);
+  int signal_number = 0;
+  ::sigwait(&stop_signals, &signal_number);
+  LogInfo("stopping", {{"signal", std::to_string(signal_number)}});
+  server.Stop();
+  return Ok{};
+}
+
+Status BackupServer(const fs::path& data, const fs::path& file) {
+  if (!fs::exists(DatabaseOf(data))) {
+    return Error(Code::kNotFound, data.string() + ": there is no cloudml data; name the folder with --data");
+  }
+  CML_ASSIGN_OR_RETURN(const auto store, store::SqliteStore::Open(DatabaseOf(data)));
+  return store->Backup(file);
+}
+
+}  // namespace cml::app

@@ -1,0 +1,17 @@
+// cli/groups.h — the rows that each file of commands adds to the table.
+#pragma once
+#include <vector>
+
+#include "cli/command.h"
+
+namespace cml::cli {
+
+std::vector<Command> TrainJobCommands();    // train_jobs.cc
+std::vector<Command> SubmitCommands();      // train_job_submit.cc
+std::vector<Command> FrameworkCommands();   // frameworks.cc
+std::vector<Command> RuntimeCommands();     // runtimes.cc
+std::vector<Command> FileCommands();        // fs.cc
+std::vector<Command> ConfigCommands();      // config_commands.cc
+std::vector<Command> CompletionCommands();  // completion.cc
+
+}  // namespace cml::cli

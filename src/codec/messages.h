@@ -1,0 +1,33 @@
+// codec/messages.h — the small answers of the API that belong to no resource. Pure.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace cml::codec {
+
+enum class IsError { kNo, kYes };
+std::string EncodeMessage(IsError error, std::string_view message);  // {"error": …, "message": …}
+std::string EncodeLogs(std::string_view text);                       // {"logs": …}; bad UTF-8 is replaced
+std::string EncodeOrgId(std::string_view org_id);                    // {"org_id": …}
+// {"name": ["version", …]}
+std::string EncodeFrameworks(const std::map<std::string, std::vector<std::string>>& versions);
+
+struct RuntimeLine {
+  std::string name, version, variant, python, state, message;
+  std::uint64_t size_bytes = 0;
+  std::map<std::string, std::string> packages;
+};
+std::string EncodeRuntimes(const std::vector<RuntimeLine>& runtimes);  // {"data": […]}
+
+// What an organisation's train jobs hold; there is no limit on them yet, which the contract's marks
+// for "infinite" say (cloud_ml v1, 11.1).
+struct QuotaLine {
+  std::string org_id, org_name;
+  std::int64_t millicores = 0, memory_bytes = 0, gpus = 0, jobs = 0;
+};
+std::string EncodeQuota(const QuotaLine& quota);  // {"data": [one quota object]}
+
+}  // namespace cml::codec

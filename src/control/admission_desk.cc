@@ -1,0 +1,103 @@
+#include "control/admission_desk.h"
+
+#include <utility>
+
+namespace cml::control {
+namespace {
+
+// Only this many of the queue are looked at in one go: a decision stays cheap, and those behind
+// could not start before them anyway on the resources they wait for.
+constexpr std::size_t kWindow = 200;
+
+}  // namespace
+
+void AdmissionDesk::SetNodes(std::vector<Node> nodes) {
+  std::vector<ResourceId> told;
+  {
+    const std::scoped_lock lock(mu_);
+    nodes_ = std::move(nodes);
+    told = Replan();
+  }
+  Tell(told);
+}
+
+void AdmissionDesk::Hold(const ResourceId& id, const Placement& placement, const Limits& limits) {
+  const std::scoped_lock lock(mu_);
+  shares_[id] = {placement, limits};
+}
+
+void AdmissionDesk::Wait(const WaitingJob& job) {
+  std::vector<ResourceId> told;
+  {
+    const std::scoped_lock lock(mu_);
+    if (shares_.contains(job.id) || !waiting_.emplace(job.id, job).second) return;
+    queue_.insert(job);
+    told = Replan();
+  }
+  std::erase(told, job.id);  // its controller is the caller, and asks next
+  Tell(told);
+}
+
+void AdmissionDesk::Leave(const ResourceId& id) {
+  std::vector<ResourceId> told;
+  {
+    const std::scoped_lock lock(mu_);
+    const bool held = shares_.erase(id) > 0;
+    if (const auto it = waiting_.find(id); it != waiting_.end()) {
+      queue_.erase(it->second);
+      waiting_.erase(it);
+    } else if (!held) {
+      return;
+    }
+    reasons_.erase(id);
+    told = Replan();
+  }
+  Tell(told);
+}
+
+AdmissionDesk::Verdict AdmissionDesk::Ask(const ResourceId& id) const {
+  const std::scoped_lock lock(mu_);
+  if (const auto it = shares_.find(id); it != shares_.end()) return {it->second.placement, ""};
+  if (const auto it = reasons_.find(id); it != reasons_.end()) return {std::nullopt, it->second};
+  if (nodes_.empty()) return {std::nullopt, "the cluster's nodes are not known yet"};
+  return {std::nullopt, "more than " + std::to_string(kWindow) + " jobs wait before it"};
+}
+
+AdmissionDesk::Counts AdmissionDesk::counts() const {
+  const std::scoped_lock lock(mu_);
+  return {waiting_.size(), shares_.size()};
+}
+
+std::vector<ResourceId> AdmissionDesk::Replan() {
+  reasons_.clear();
+  if (queue_.empty() || nodes_.empty()) return {};
+  std::vector<NodeUse> use;
+  for (const Node& node : nodes_) use.push_back({node, 0, 0, {}});
+  for (const auto& [id, share] : shares_) {
+    for (NodeUse& n : use) {
+      if (n.node.name != share.placement.node) continue;
+      n.millicores_used += share.limits.millicores;
+      n.memory_used += share.limits.memory_bytes;
+      n.gpus_used.insert(n.gpus_used.end(), share.placement.gpus.begin(), share.placement.gpus.end());
+    }
+  }
+  std::vector<WaitingJob> first;
+  for (auto it = queue_.begin(); it != queue_.end() && first.size() < kWindow; ++it) first.push_back(*it);
+  AdmissionPlan plan = PlanAdmission(std::move(use), first);
+  reasons_ = std::move(plan.reasons);
+  std::vector<ResourceId> started;
+  for (Admission& start : plan.starts) {
+    const auto it = waiting_.find(start.id);
+    shares_[start.id] = {std::move(start.placement), it->second.ask};
+    queue_.erase(it->second);
+    waiting_.erase(it);
+    started.push_back(start.id);
+  }
+  return started;
+}
+
+void AdmissionDesk::Tell(const std::vector<ResourceId>& ids) const {
+  for (const ResourceId& id : ids) admitted_(id);
+}
+
+}  // namespace cml::control

@@ -1,0 +1,58 @@
+// control/admission_desk.h — keeps the book of what is given out and who waits, and asks
+// PlanAdmission whenever either changes.
+//
+// Thread-safe. The book is rebuilt from the store at start (Hold, Wait): nothing here outlives the
+// process. A job that was admitted holds its share from that moment on, until Leave.
+#pragma once
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "control/plan_admission.h"
+
+namespace cml::control {
+
+class AdmissionDesk {
+ public:
+  // `admitted` is called without a lock, from the thread whose call made room.
+  explicit AdmissionDesk(std::function<void(const ResourceId&)> admitted) : admitted_(std::move(admitted)) {}
+
+  void SetNodes(std::vector<Node> nodes);
+  void Hold(const ResourceId& id, const Placement& placement, const Limits& limits);
+  void Wait(const WaitingJob& job);  // a no-op for a job that waits or holds already
+  void Leave(const ResourceId& id);
+
+  struct Verdict {
+    std::optional<Placement> placement;
+    std::string reason;  // why it waits
+  };
+  Verdict Ask(const ResourceId& id) const;
+
+  struct Counts {
+    std::size_t waiting = 0, holding = 0;
+  };
+  Counts counts() const;
+
+ private:
+  struct Share {
+    Placement placement;
+    Limits limits;
+  };
+  std::vector<ResourceId> Replan();  // requires mu_
+  void Tell(const std::vector<ResourceId>& ids) const;
+
+  const std::function<void(const ResourceId&)> admitted_;
+  mutable std::mutex mu_;
+  std::vector<Node> nodes_;                                    // guarded by mu_
+  std::unordered_map<ResourceId, Share> shares_;               // guarded by mu_
+  std::set<WaitingJob> queue_;                                 // guarded by mu_
+  std::unordered_map<ResourceId, WaitingJob> waiting_;         // guarded by mu_
+  std::map<ResourceId, std::string> reasons_;                  // guarded by mu_
+};
+
+}  // namespace cml::control

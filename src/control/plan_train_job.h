@@ -1,0 +1,43 @@
+// control/plan_train_job.h — decides the ONE next action for a train job; touches nothing. Pure:
+// same view, same answer.
+//
+// Intent is recorded before the act that needs it (kCreating with its placement before the run is
+// ensured), so that a crash between the two is repaired by planning again.
+#pragma once
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/run.h"
+#include "core/train_job.h"
+
+namespace cml::control {
+
+struct TrainJobView {
+  const TrainJob& job;
+  std::optional<RunStatus> run;         // of the record's incarnation, observed just now
+  std::optional<Placement> admitted;    // where admission put it; nullopt: it waits
+  Limits reserve;                       // what it reserves when it is admitted
+  std::string wait_reason;              // one sentence, when it waits
+  SysTime now;
+};
+
+struct Nothing {};
+struct EnsureRun {};
+struct RemoveRun {};
+struct Erase {};  // the row, its logs and its checkpoints
+struct Record {
+  TrainJobRecord next;
+  std::vector<Event> events;
+};
+using TrainJobAction = std::variant<Nothing, EnsureRun, RemoveRun, Erase, Record>;
+
+TrainJobAction PlanTrainJob(const TrainJobView& view);
+
+// The record after the backend has refused to ensure the run for good.
+Record RefusedByBackend(const TrainJob& job, const std::string& why, SysTime now);
+// The record after the backend has said that this incarnation is over without a trace.
+Record LostByBackend(const TrainJob& job, SysTime now);
+
+}  // namespace cml::control

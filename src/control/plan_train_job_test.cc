@@ -1,0 +1,173 @@
+#include "control/plan_train_job.h"
+
+#include <gtest/gtest.h>
+
+namespace cml::control {
+namespace {
+
+using State = TrainJobState;
+using namespace std::chrono_literals;
+
+class PlanTrainJobTest : public ::testing::Test {
+ protected:
+  PlanTrainJobTest() {
+    job_.meta.id = ResourceId{"abc"};
+    job_.wish.starts = job_.record.starts = 1;
+  }
+  TrainJobAction Plan() { return PlanTrainJob({job_, run_, admitted_, {}, wait_, now_}); }
+  // The record that the plan wants written; fails the test when it wants something else.
+  Record PlannedRecord() {
+    const TrainJobAction action = Plan();
+    EXPECT_TRUE(std::holds_alternative<Record>(action)) << action.index();
+    const auto* record = std::get_if<Record>(&action);
+    return record ? *record : Record{};
+  }
+  void RunEnds(RunState state, std::string reason, int exit_code) {
+    run_ = RunStatus{state, reason, reason + " happened", false, {}};
+    ReplicaStatus replica;
+    replica.exit_code = exit_code;
+    run_->replicas.push_back(replica);
+  }
+
+  TrainJob job_;
+  std::optional<RunStatus> run_;
+  std::optional<Placement> admitted_;
+  std::string wait_;
+  SysTime now_{1h};
+};
+
+TEST_F(PlanTrainJobTest, AWaitingJobSaysWhyOnceAndThenIsQuiet) {
+  job_.record.state = State::kEnqueued;
+  wait_ = "4 GPUs asked, 2 free";
+  const Record r = PlannedRecord();
+  EXPECT_EQ(r.next.state, State::kEnqueued);
+  EXPECT_EQ(r.next.message, wait_);
+  ASSERT_EQ(r.events.size(), 1U);
+  EXPECT_EQ(r.events[0].reason, "Waiting");
+  job_.record = r.next;
+  EXPECT_TRUE(std::holds_alternative<Nothing>(Plan()));
+  wait_ = "4 GPUs asked, 3 free";
+  EXPECT_TRUE(PlannedRecord().events.empty());  // news, but not another event
+}
+
+TEST_F(PlanTrainJobTest, IntentIsRecordedBeforeTheRunIsMade) {
+  job_.record.state = State::kEnqueued;
+  admitted_ = Placement{"here", {1}};
+  const Record r = PlannedRecord();
+  EXPECT_EQ(r.next.state, State::kCreating);
+  EXPECT_EQ(r.next.incarnation, 1U);
+  EXPECT_EQ(r.next.placement, *admitted_);
+  job_.record = r.next;
+  EXPECT_TRUE(std::holds_alternative<EnsureRun>(Plan()));
+}
+
+TEST_F(PlanTrainJobTest, RunsAndCompletes) {
+  job_.record.state = State::kCreating;
+  run_ = RunStatus{RunState::kRunning, "", "", false, {}};
+  job_.record = PlannedRecord().next;
+  EXPECT_EQ(job_.record.state, State::kRunning);
+  RunEnds(RunState::kSucceeded, "Completed", 0);
+  const Record r = PlannedRecord();
+  EXPECT_EQ(r.next.state, State::kCompleted);
+  EXPECT_EQ(r.next.exit_code, 0);
+  EXPECT_TRUE(r.next.message.empty());
+  job_.record = r.next;
+  EXPECT_TRUE(std::holds_alternative<RemoveRun>(Plan()));
+  run_.reset();
+  EXPECT_TRUE(std::holds_alternative<Nothing>(Plan()));
+}
+
+TEST_F(PlanTrainJobTest, ARunThatEndedUnseenIsNotLost) {
+  job_.record.state = State::kCreating;
+  RunEnds(RunState::kSucceeded, "Completed", 0);
+  EXPECT_EQ(PlannedRecord().next.state, State::kCompleted);
+}
+
+TEST_F(PlanTrainJobTest, ALostRunIsRetriedAndAFailedProgramIsNot) {
+  job_.record.state = State::kRunning;
+  job_.record.incarnation = 4;
+  const Record lost = PlannedRecord();  // the backend knows of no run
+  EXPECT_EQ(lost.next.state, State::kEnqueued);
+  EXPECT_EQ(lost.next.retries, 1);
+  RunEnds(RunState::kFailed, "Error", 1);
+  EXPECT_EQ(PlannedRecord().next.state, State::kFailed);
+}
+
+TEST_F(PlanTrainJobTest, TheRetryBudgetOfTheJobIsKept) {
+  job_.record.state = State::kRunning;
+  job_.wish.spec.max_retries = 2;
+  RunEnds(RunState::kFailed, "Error", 1);
+  for (int retry = 1; retry <= 2; ++retry) {
+    const Record r = PlannedRecord();
+    EXPECT_EQ(r.next.state, State::kEnqueued);
+    EXPECT_EQ(r.next.retries, retry);
+    job_.record.retries = r.next.retries;
+  }
+  EXPECT_EQ(PlannedRecord().next.state, State::kFailed);
+}
+
+TEST_F(PlanTrainJobTest, WhatARetryCannotMendEndsTheJob) {
+  job_.record.state = State::kRunning;
+  job_.wish.spec.max_retries = 5;
+  for (const char* reason : {"OutOfMemory", "DiskLimit", "WallTimeLimit", "ModuleNotFound"}) {
+    RunEnds(RunState::kFailed, reason, 137);
+    EXPECT_EQ(PlannedRecord().next.state, State::kFailed) << reason;
+  }
+  RunEnds(RunState::kFailed, "Error", 2);  // argparse
+  EXPECT_EQ(PlannedRecord().next.state, State::kFailed);
+  RunEnds(RunState::kFailed, "Error", 1);
+  run_->permanent = true;
+  EXPECT_EQ(PlannedRecord().next.state, State::kFailed);
+}
+
+TEST_F(PlanTrainJobTest, ARetryRemovesTheOldRunFirst) {
+  job_.record.state = State::kEnqueued;
+  job_.record.incarnation = 1;
+  admitted_ = Placement{"here", {}};
+  RunEnds(RunState::kFailed, "RunLost", 137);
+  EXPECT_TRUE(std::holds_alternative<RemoveRun>(Plan()));
+}
+
+TEST_F(PlanTrainJobTest, StartAgainBeginsAnew) {
+  job_.record.state = State::kFailed;
+  job_.record.retries = 3;
+  job_.record.exit_code = 1;
+  job_.wish.starts = 2;
+  const Record r = PlannedRecord();
+  EXPECT_EQ(r.next.state, State::kEnqueued);
+  EXPECT_EQ(r.next.starts, 2U);
+  EXPECT_EQ(r.next.retries, 0);
+  EXPECT_FALSE(r.next.exit_code);
+}
+
+TEST_F(PlanTrainJobTest, DeleteKillsFirstAndErasesThen) {
+  for (const State s : {State::kInitial, State::kEnqueued, State::kCreating, State::kRunning, State::kCompleted}) {
+    job_.record.state = s;
+    job_.wish.deleted = true;
+    run_ = RunStatus{};
+    EXPECT_TRUE(std::holds_alternative<RemoveRun>(Plan()));
+    run_.reset();
+    EXPECT_TRUE(std::holds_alternative<Erase>(Plan()));
+  }
+}
+
+TEST_F(PlanTrainJobTest, EveryPlannedMoveIsAllowedByTheStateMachine) {
+  for (const State s : {State::kInitial, State::kEnqueued, State::kCreating, State::kRunning, State::kCompleted, State::kFailed}) {
+    for (const RunState rs : {RunState::kPending, RunState::kRunning, RunState::kSucceeded, RunState::kFailed}) {
+      for (const bool has_run : {false, true}) {
+        job_.record.state = s;
+        job_.wish.starts = 2;
+        admitted_ = Placement{"here", {}};
+        run_ = has_run ? std::optional(RunStatus{rs, "Error", "x", false, {}}) : std::nullopt;
+        const TrainJobAction action = Plan();
+        const auto* record = std::get_if<Record>(&action);
+        if (record && record->next.state != s) {
+          EXPECT_TRUE(CanMove(s, record->next.state));
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace cml::control

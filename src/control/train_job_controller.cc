@@ -1,0 +1,130 @@
+#include "control/train_job_controller.h"
+
+#include <utility>
+
+#include "base/log.h"
+#include "control/train_job_run.h"
+
+namespace cml::control {
+namespace {
+
+constexpr std::chrono::seconds kLookAgain{10};   // when nothing tells us of a change
+constexpr std::chrono::seconds kPatience{20};    // with one call of the backend
+
+Deadline Soon() { return std::chrono::steady_clock::now() + kPatience; }
+RunKey KeyOf(const TrainJob& job) { return {job.meta.id, job.record.incarnation}; }
+
+bool HoldsShare(TrainJobState s) { return s == TrainJobState::kCreating || s == TrainJobState::kRunning; }
+
+}  // namespace
+
+Result<std::vector<ResourceId>> TrainJobController::Recover() {
+  CML_ASSIGN_OR_RETURN(const std::vector<RunKey> runs, d_.backend.List(Soon()));
+  CML_ASSIGN_OR_RETURN(const std::vector<ResourceId> unfinished, d_.jobs.ListUnfinished());
+  for (const ResourceId& id : unfinished) {
+    CML_ASSIGN_OR_RETURN(const Stored stored, d_.jobs.Get(id));
+    const TrainJobRecord& r = stored.value.record;
+    if (HoldsShare(r.state)) d_.desk.Hold(id, r.placement, r.limits);
+  }
+  for (const RunKey& key : runs) {
+    auto got = d_.jobs.Get(key.resource);
+    if (!got.ok() && got.error().code() != Code::kNotFound) return std::move(got).error();
+    const bool known = got.ok() && KeyOf(got.value().value) == key &&
+                       (HoldsShare(got.value().value.record.state) || got.value().value.wish.deleted);
+    if (known) continue;
+    LogInfo("a run that belongs to no job is removed", {{"run", ToString(key)}});
+    CML_RETURN_IF_ERROR(d_.backend.Remove(key, Soon()));
+  }
+  CML_ASSIGN_OR_RETURN(std::vector<Node> nodes, d_.backend.Nodes(Soon()));
+  d_.desk.SetNodes(std::move(nodes));
+  return unfinished;
+}
+
+Result<Next> TrainJobController::Step(const ResourceId& id) {
+  auto got = d_.jobs.Get(id);
+  if (!got.ok() && got.error().code() == Code::kNotFound) {
+    d_.desk.Leave(id);
+    return Next::Done();
+  }
+  CML_ASSIGN_OR_RETURN(const Stored stored, std::move(got));
+  const TrainJob& job = stored.value;
+
+  TrainJobView view{job, {}, {}, LimitsOf(job.wish.spec), {}, d_.clock.Now()};
+  if (job.record.incarnation > 0) {
+    CML_ASSIGN_OR_RETURN(view.run, d_.backend.Observe(KeyOf(job), Soon()));
+  }
+  if (!job.wish.deleted && job.record.state == TrainJobState::kEnqueued && !view.run) {
+    JoinQueue(job);
+    auto verdict = d_.desk.Ask(id);
+    view.admitted = std::move(verdict.placement);
+    view.wait_reason = std::move(verdict.reason);
+  }
+  return Act(stored, PlanTrainJob(view));
+}
+
+void TrainJobController::JoinQueue(const TrainJob& job) {
+  const TrainJobSpec& s = job.wish.spec;
+  d_.desk.Wait({job.meta.id, s.priority_class, s.enable_rank, job.record.since, LimitsOf(s),
+                s.node_selector_key, s.node_selector_value});
+}
+
+Result<Next> TrainJobController::Act(const Stored& stored, const TrainJobAction& action) {
+  const TrainJob& job = stored.value;
+  if (const auto* record = std::get_if<Record>(&action)) {
+    const bool news = record->next.state != job.record.state;
+    const Status saved = Save(stored, *record);
+    if (!saved.ok() && saved.error().code() == Code::kConflict) return Next::Again();
+    CML_RETURN_IF_ERROR(saved);
+    return news ? Next::Again() : Next::Later(kLookAgain);
+  }
+  if (std::holds_alternative<EnsureRun>(action)) {
+    CML_RETURN_IF_ERROR(Ensure(stored));
+    return Next::Again();
+  }
+  if (std::holds_alternative<RemoveRun>(action)) {
+    CML_RETURN_IF_ERROR(d_.backend.Remove(KeyOf(job), Soon()));
+    return Next::Again();
+  }
+  if (std::holds_alternative<Erase>(action)) {
+    CML_RETURN_IF_ERROR(EraseAll(stored));
+    return Next::Done();
+  }
+  return IsFinal(job.record.state) ? Next::Done() : Next::Later(kLookAgain);
+}
+
+Status TrainJobController::Ensure(const Stored& stored) {
+  const TrainJob& job = stored.value;
+  Status ensured = d_.backend.Ensure(KeyOf(job), PlanTrainJobRun(job, d_.package_installer), Soon());
+  if (ensured.ok()) return ensured;
+  const Error& e = ensured.error();
+  if (e.code() == Code::kInvalidArgument) {
+    return Save(stored, RefusedByBackend(job, e.message(), d_.clock.Now()));
+  }
+  if (e.code() == Code::kFailedPrecondition) return Save(stored, LostByBackend(job, d_.clock.Now()));
+  return ensured;
+}
+
+Status TrainJobController::Save(const Stored& stored, const Record& record) {
+  const TrainJob& job = stored.value;
+  if (record.next.state != job.record.state && !CanMove(job.record.state, record.next.state)) {
+    return Error(Code::kInternal, "illegal change of state")
+        .While(std::string(ToString(job.record.state)) + " to " + std::string(ToString(record.next.state)));
+  }
+  Stored next = stored;
+  next.value.record = record.next;
+  next.value.meta.updated = d_.clock.Now();
+  CML_RETURN_IF_ERROR(d_.jobs.SaveRecord(next, d_.leader, record.events));
+  // A share is given back when the store says so, not before.
+  if (HoldsShare(job.record.state) && !HoldsShare(record.next.state)) d_.desk.Leave(job.meta.id);
+  return Ok{};
+}
+
+Status TrainJobController::EraseAll(const Stored& stored) {
+  const TrainJob& job = stored.value;
+  d_.desk.Leave(job.meta.id);
+  CML_RETURN_IF_ERROR(d_.backend.RemoveLogs(job.meta.id));
+  CML_RETURN_IF_ERROR(d_.backend.RemoveCheckpoint(job.meta.id.str()));
+  return d_.jobs.Erase(stored, d_.leader);
+}
+
+}  // namespace cml::control

@@ -1,0 +1,46 @@
+// control/train_job_controller.h — reads, plans, acts once. The loop around it is control/runner.h.
+//
+// Thread-safe for different jobs; one job is stepped by one thread at a time. Keeps nothing: any
+// error means "step again later".
+#pragma once
+#include <functional>
+#include <string>
+
+#include "backends/backend.h"
+#include "control/admission_desk.h"
+#include "control/plan_train_job.h"
+#include "control/runner.h"
+#include "store/train_jobs.h"
+
+namespace cml::control {
+
+class TrainJobController {
+ public:
+  struct Deps {
+    store::TrainJobRows& jobs;
+    backends::Backend& backend;
+    AdmissionDesk& desk;
+    const Clock& clock;
+    std::string package_installer;  // the program that installs packages inside a job
+    store::LeaderToken leader{};
+  };
+  explicit TrainJobController(Deps deps) : d_(std::move(deps)) {}
+
+  Result<Next> Step(const ResourceId& id);
+
+  // Once at start, before the first Step: brings what runs into the desk's book, and removes runs
+  // of the backend that no job knows. Returns the jobs to step.
+  Result<std::vector<ResourceId>> Recover();
+
+ private:
+  using Stored = store::Stored<TrainJob>;
+  Result<Next> Act(const Stored& stored, const TrainJobAction& action);
+  Status Ensure(const Stored& stored);
+  Status Save(const Stored& stored, const Record& record);
+  Status EraseAll(const Stored& stored);
+  void JoinQueue(const TrainJob& job);
+
+  Deps d_;
+};
+
+}  // namespace cml::control

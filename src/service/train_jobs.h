@@ -1,0 +1,74 @@
+// service/train_jobs.h — the use cases of train jobs: validation, defaults, and the write that a
+// controller then carries out.
+//
+// Thread-safe; blocks as long as the store does. Codes are those of the store, and
+// kInvalidArgument (a field), kPermissionDenied (role), kFailedPrecondition (the job's state),
+// kAlreadyExists (a job of that name). Every call sees jobs of the caller's organisation alone.
+#pragma once
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/train_job.h"
+#include "objectstore/object_store.h"
+#include "service/caller.h"
+#include "service/orgs.h"
+#include "store/train_jobs.h"
+
+namespace cml::service {
+
+struct TrainJobDefaults {
+  std::string cpu_limit = "1";
+  std::string memory_limit = "2G";
+};
+
+struct TrainJobFilter {
+  bool all_organisations = false;  // platform administrators only
+  std::string state;               // empty: any
+  std::map<std::string, std::string> labels;
+  std::size_t most = 0;            // 0: all of them
+  std::string page;                // where the page before ended
+};
+
+struct TrainJobPage {
+  std::vector<TrainJob> jobs;
+  std::string next_page;  // empty: that was the last
+};
+
+class TrainJobs {
+ public:
+  struct Deps {
+    store::TrainJobRows& jobs;
+    objectstore::ObjectStore& objects;
+    Orgs& orgs;
+    const Clock& clock;
+    TrainJobDefaults defaults;
+    // The framework to use for a name and version that may be empty; kInvalidArgument lists what
+    // there is.
+    std::function<Result<RuntimeRef>(const std::string& name, const std::string& version)> resolve_runtime;
+    // Is this endpoint another store, and one that packages may come from? kInvalidArgument: no.
+    // An empty answer: it is the platform's own.
+    std::function<Result<std::string>(const std::string& endpoint)> package_endpoint;
+    std::function<void(const ResourceId&)> changed;  // wakes the controller
+  };
+  explicit TrainJobs(Deps deps) : d_(std::move(deps)) {}
+
+  enum class Mode { kSubmit, kDryRun };  // a dry run checks everything and writes nothing
+  Result<TrainJob> Create(const Caller& caller, TrainJobSpec spec, Mode mode);
+  Result<TrainJob> Describe(const Caller& caller, const std::string& name);
+  Result<TrainJobPage> List(const Caller& caller, const TrainJobFilter& filter);
+  Result<TrainJob> Start(const Caller& caller, const std::string& name);
+  Status Delete(const Caller& caller, const std::string& name);
+  Result<std::vector<Event>> Events(const Caller& caller, const std::string& name);
+
+ private:
+  Status FillDefaults(TrainJobSpec& spec) const;
+  Status CheckPackagesExist(const Caller& caller, const TrainJobSpec& spec) const;
+  Result<store::Stored<TrainJob>> Find(const Caller& caller, const std::string& name);
+
+  Deps d_;
+};
+
+}  // namespace cml::service

@@ -1,0 +1,112 @@
+// store/resources.h — the store's rows of one kind as values of their type.
+//
+// R is a resource of core/: R::kKind, R::meta, R::wish (with a flag `deleted`), R::record, a free
+// function IsUnfinished(const R&), and a codec::ResourceCodec<R>. Include codec/<R>_json.h where
+// you use it. Thread-safe, owns nothing, and fails as store.h says; kDataLoss when a row is not
+// what the codec wrote (the message names the resource).
+#pragma once
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "codec/resource_codec.h"
+#include "store/store.h"
+
+namespace cml::store {
+
+// A value and the revision at which it was read, for a save that must not overwrite others'.
+template <class R>
+struct Stored {
+  R value;
+  Revision revision{};
+};
+
+template <class R>
+class Resources {
+ public:
+  explicit Resources(Store& store) : store_(&store) {}
+
+  Result<Revision> Create(const R& value, const std::vector<Event>& events) const {
+    return store_->Insert(ToRow(value, Revision{}), events);
+  }
+  // The live one of that name, else the newest one being deleted.
+  Result<Stored<R>> Find(const OrgId& org, const std::string& name) const {
+    CML_ASSIGN_OR_RETURN(Row row, store_->Find(R::kKind, org, name));
+    return FromRow(std::move(row));
+  }
+  Result<Stored<R>> Get(const ResourceId& id) const {
+    CML_ASSIGN_OR_RETURN(Row row, store_->Get(R::kKind, id));
+    return FromRow(std::move(row));
+  }
+  Result<std::vector<Stored<R>>> List(const ListQuery& query) const {
+    CML_ASSIGN_OR_RETURN(std::vector<Row> rows, store_->List(R::kKind, query));
+    std::vector<Stored<R>> all;
+    all.reserve(rows.size());
+    for (Row& row : rows) {
+      CML_ASSIGN_OR_RETURN(Stored<R> one, FromRow(std::move(row)));
+      all.push_back(std::move(one));
+    }
+    return all;
+  }
+  Result<std::vector<ResourceId>> ListUnfinished() const {
+    return store_->ListUnfinished(R::kKind);
+  }
+  Result<std::uint64_t> CountUnfinished() const { return store_->CountUnfinished(R::kKind); }
+
+  // Writes the wish and meta.updated; the record stays as it is in the store.
+  Result<Revision> SaveWish(const Stored<R>& stored, const std::vector<Event>& events = {}) const {
+    return store_->SaveWish(ToRow(stored.value, stored.revision), events);
+  }
+  // Writes the record, its state and meta.updated; the wish stays as it is in the store.
+  Result<Revision> SaveRecord(const Stored<R>& stored, LeaderToken leader,
+                              const std::vector<Event>& events = {}) const {
+    return store_->SaveRecord(ToRow(stored.value, stored.revision), leader, events);
+  }
+  Status Erase(const Stored<R>& stored, LeaderToken leader) const {
+    Row row;
+    row.kind = R::kKind;
+    row.meta = stored.value.meta;
+    row.revision = stored.revision;
+    return store_->Erase(row, leader);
+  }
+
+  Status AddEvent(const ResourceId& id, const Event& event) const {
+    return store_->AddEvent(R::kKind, id, event);
+  }
+  Result<std::vector<Event>> Events(const ResourceId& id) const {
+    return store_->Events(R::kKind, id);
+  }
+
+ private:
+  using Codec = codec::ResourceCodec<R>;
+
+  static Row ToRow(const R& value, Revision revision) {
+    Row row;
+    row.kind = R::kKind;
+    row.meta = value.meta;
+    row.wish = Codec::Wish(value);
+    row.record = Codec::Record(value);
+    row.state = Codec::State(value);
+    row.live = !value.wish.deleted;
+    row.unfinished = IsUnfinished(value);
+    row.revision = revision;
+    return row;
+  }
+  static Result<Stored<R>> FromRow(Row row) {
+    Stored<R> stored;
+    stored.value.meta = std::move(row.meta);
+    stored.revision = row.revision;
+    Status read = Codec::FromWish(row.wish, stored.value);
+    if (read.ok()) read = Codec::FromRecord(row.record, stored.value);
+    if (read.ok()) return stored;
+    const std::string what =
+        std::string(ToString(R::kKind)) + " " + stored.value.meta.name + " cannot be read back";
+    return Error(Code::kDataLoss, what)
+        .While("id " + stored.value.meta.id.str() + ": " + read.error().message() + " " +
+               read.error().detail());
+  }
+
+  Store* store_;
+};
+
+}  // namespace cml::store

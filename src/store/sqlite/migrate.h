@@ -1,0 +1,15 @@
+// store/sqlite/migrate.h — brings the tables of a file to the newest schema this binary knows.
+//
+// All missing migrations are one transaction: the file has the old schema or the new one.
+// kFailedPrecondition: the file was written by a newer binary; nothing was changed.
+#pragma once
+#include <span>
+
+#include "store/sql_schema.h"
+#include "store/sqlite/database.h"
+
+namespace cml::store::sqlite {
+
+Status Migrate(Database& db, std::span<const Migration> migrations);
+
+}  // namespace cml::store::sqlite

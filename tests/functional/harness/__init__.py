@@ -1,0 +1,1 @@
+"""What the functional tests share: the server under test, clients that sign, small packages."""
