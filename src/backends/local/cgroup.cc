@@ -262,7 +262,9 @@ Result<Cgroup> Cgroup::Make(const CgroupParent& parent, const std::string& name,
 Result<std::vector<Fd>> Cgroup::Doors() const {
   std::vector<Fd> doors;
   for (const auto& folder : Distinct()) {
-    CML_ASSIGN_OR_RETURN(Fd door, OpenFile(folder / "cgroup.procs", O_WRONLY));
+    // A thread that moves itself needs no lock over all processes of the machine (version 1).
+    const char* door_name = mode_ == CgroupMode::kV1 ? "tasks" : "cgroup.procs";
+    CML_ASSIGN_OR_RETURN(Fd door, OpenFile(folder / door_name, O_WRONLY));
     doors.push_back(std::move(door));
   }
   return doors;

@@ -74,7 +74,7 @@ class Cgroup {
   bool limits_memory() const { return !Folder(2).empty(); }
   bool limits_processes() const { return !Folder(3).empty(); }
 
-  // Open for writing "0": whoever does so moves in.
+  // Open for writing "0": a process of one thread that does so moves in.
   Result<std::vector<Fd>> Doors() const;
   // An eventfd that wakes when the group runs out of memory; invalid where there is none.
   Fd WatchMemory() const;

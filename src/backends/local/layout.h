@@ -9,6 +9,7 @@
 //   logs/RESOURCE/removed         the highest incarnation that was removed
 //   checkpoints/NAME              folders that are kept across incarnations
 //   sandbox/                      files that every sandbox gets: /etc per uid, the system call filter
+//   pool/UID/                     folders of removed runs, to be used again (recycling.h)
 //   trash/                        being deleted
 #pragma once
 #include <cstdint>
@@ -34,6 +35,7 @@ struct Layout {
   std::filesystem::path Logs() const { return data / "logs"; }
   std::filesystem::path Checkpoints() const { return data / "checkpoints"; }
   std::filesystem::path Sandbox() const { return data / "sandbox"; }
+  std::filesystem::path Pool() const { return data / "pool"; }
   std::filesystem::path Trash() const { return data / "trash"; }
 
   std::filesystem::path Run(const RunKey& key) const { return Runs() / ToString(key); }
@@ -65,5 +67,8 @@ inline constexpr const char* kLockFile = "lock";  // locked while the shim lives
 inline constexpr const char* kPlanFile = "plan";  // for the shim
 inline constexpr const char* kStopFile = "stop";  // it shall end
 inline constexpr const char* kUsageFile = "usage";  // where no cgroup counts
+// Files that become the status file when it is written the first and the second time.
+inline constexpr const char* kFirstStatus = "first";
+inline constexpr const char* kLastStatus = "last";
 
 }  // namespace cml::backends::local

@@ -13,6 +13,7 @@
 
 #include "backends/local/gpu.h"
 #include "backends/local/machine.h"
+#include "backends/local/recycling.h"
 #include "backends/local/replica_lock.h"
 #include "backends/local/seccomp_filter.h"
 #include "base/file.h"
@@ -44,11 +45,6 @@ bool IsPermanent(std::string_view reason) {
 }
 
 bool IsFinal(RunState s) { return s == RunState::kSucceeded || s == RunState::kFailed; }
-
-std::optional<ReplicaRecord> ReadReplica(const fs::path& path) {
-  auto text = ReadFile(path, 1 << 20);
-  return text.ok() ? ParseReplica(text.value()) : std::nullopt;
-}
 
 // All of them decide when all have ended; before that, one that runs makes the run running.
 void Summarise(RunStatus& run) {
@@ -102,7 +98,7 @@ Result<std::unique_ptr<LocalBackend>> LocalBackend::Open(LocalOptions options) {
   context.layout.data = fs::absolute(options.data);
   const Layout& layout = context.layout;
   for (const auto& folder : {layout.data, layout.Runs(), layout.Status(), layout.Logs(),
-                             layout.Checkpoints(), layout.Sandbox(), layout.Trash()}) {
+                             layout.Checkpoints(), layout.Sandbox(), layout.Pool(), layout.Trash()}) {
     CML_RETURN_IF_ERROR(MakeFolders(folder));
   }
   context.bwrap = FindProgram("bwrap");
@@ -213,6 +209,9 @@ ReplicaStatus LocalBackend::ObserveReplica(const RunKey& key, const Role& role,
       return pending;
     }
     if (!IsFinal(record->status.state)) {
+      // Known by its place, should the file be damaged.
+      record->status.role = role.name;
+      record->status.index = index;
       if (!kept) return DeclareLost(key, std::move(*record));
       if (record->cgroups.empty()) {
         if (const auto sample = ReadReplica(folder / kUsageFile)) {
@@ -253,7 +252,7 @@ ReplicaStatus LocalBackend::DeclareLost(const RunKey& key, ReplicaRecord record)
   record.status.message = same_boot ? "the process that kept the run was killed, and the run with it"
                                     : "the machine restarted while it ran";
   record.status.ended = SystemClock().Now();
-  if (auto written = WriteFileAtomically(status_file, FormatReplica(record)); !written.ok()) {
+  if (auto written = WriteReplica(status_file, record, Sync::kDurable); !written.ok()) {
     LogWarning("cannot record a lost run", {{"run", ToString(key)}, {"error", written.error().message()}});
     return running;
   }
@@ -288,7 +287,8 @@ Status LocalBackend::Stop(const RunKey& key, Deadline) {
     stopped.status.message = "stopped before it started";
     stopped.status.ended = SystemClock().Now();
     stopped.boot_id = boot_id_;
-    auto written = WriteFileAtomically(context_.layout.StatusOf(key, name), FormatReplica(stopped));
+    auto written =
+        WriteReplica(context_.layout.StatusOf(key, name), stopped, Sync::kDurable);
     if (!written.ok()) result = std::move(written);
   });
   return result;
@@ -300,8 +300,11 @@ Status LocalBackend::Remove(const RunKey& key, Deadline by) {
   if (!Exists(folder)) return Ok{};
   if (key.incarnation > HighestRemoved(key.resource)) {
     CML_RETURN_IF_ERROR(MakeFolders(layout.LogsOf(key.resource)));
+    // Not synced: who removes a run has recorded its end durably, and a machine that loses power
+    // loses its jobs as well.
     CML_RETURN_IF_ERROR(WriteFileAtomically(layout.Removed(key.resource),
-                                            std::to_string(key.incarnation) + "\n"));
+                                            std::to_string(key.incarnation) + "\n", 0600,
+                                            Sync::kNotDurable));
   }
   std::vector<Fd> locks;  // no shim starts while the folder goes away
   std::vector<std::string> names;
@@ -317,6 +320,13 @@ Status LocalBackend::Remove(const RunKey& key, Deadline by) {
     const Cgroup group = Cgroup::At(record->cgroups);
     CML_RETURN_IF_ERROR(group.Kill(milliseconds(5'000)));
     (void)group.Remove(milliseconds(1'000));
+  }
+  if (const auto spec = SpecOf(key); spec && names.size() == 1) {
+    if (const fs::path kept = preparation_.Recycle(key, *spec); !kept.empty()) {
+      locks.clear();
+      OfferUsedFolder(kept);
+      return Ok{};
+    }
   }
   const fs::path grave = layout.Trash() / (ToString(key) + "-" + RandomToken(6));
   if (::rename(folder.c_str(), grave.c_str()) != 0 && errno != ENOENT) {

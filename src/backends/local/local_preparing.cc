@@ -77,6 +77,11 @@ void LocalBackend::SweepLeftovers() {
   for (const auto& entry : fs::directory_iterator(context_.layout.Sandbox(), ec)) {
     if (entry.path().filename().string().starts_with(".new-")) (void)RemoveTree(entry.path());
   }
+  for (const auto& pool : fs::directory_iterator(context_.layout.Pool(), ec)) {
+    for (const auto& entry : fs::directory_iterator(pool.path(), ec)) {
+      if (entry.path().filename().string().starts_with('.')) (void)RemoveTree(entry.path());
+    }
+  }
   for (const auto& entry : fs::directory_iterator(context_.layout.Status(), ec)) {
     const auto key = Layout::KeyOfStatus(entry.path().filename().string());
     const bool wanted = key && ::access(context_.layout.Run(*key).c_str(), F_OK) == 0;
@@ -227,7 +232,7 @@ void LocalBackend::Fail(const RunKey& key, const RunSpec& spec, const Progress& 
       record.status.reason = why.reason;
       record.status.message = why.message;
       record.status.ended = SystemClock().Now();
-      if (auto written = WriteFileAtomically(status_file, FormatReplica(record)); !written.ok()) {
+      if (auto written = WriteReplica(status_file, record, Sync::kDurable); !written.ok()) {
         LogWarning("cannot record a failed run",
                    {{"run", ToString(key)}, {"error", written.error().message()}});
       }

@@ -11,6 +11,7 @@
 
 #include "backends/local/gpu.h"
 #include "backends/local/replica_files.h"
+#include "backends/local/recycling.h"
 #include "backends/local/replica_lock.h"
 #include "base/file.h"
 #include "base/random.h"
@@ -119,15 +120,37 @@ Status ValidateSpec(const RunSpec& spec, const PreparationContext& context) {
   return Ok{};
 }
 
+uid_t Preparation::UidOf(const OrgId& org) const {
+  if (c_.sandbox == SandboxMode::kUserNamespace) return ::getuid();
+  return c_.options.uid_of ? c_.options.uid_of(org) : 0;
+}
+
+fs::path Preparation::Recycle(const RunKey& key, const RunSpec& spec) const {
+  if (spec.roles.size() != 1 || spec.roles.front().replicas != 1) return {};
+  const std::string name = ReplicaName(spec.roles.front().name, 0);
+  const fs::path pool = c_.layout.Pool() / std::to_string(UidOf(spec.org));
+  const fs::path kept = KeepUsedFolder(c_.layout.Run(key), pool, name);
+  if (kept.empty()) return kept;
+  // The status file comes home, to be the first one of the next run.
+  const fs::path status_file = c_.layout.StatusOf(key, name);
+  if (::rename(status_file.c_str(), (kept / kUsedReplica / kFirstStatus).c_str()) != 0) {
+    (void)::unlink(status_file.c_str());
+  }
+  return kept;
+}
+
 Status Preparation::OwnedFolder(const fs::path& path, uid_t uid, mode_t mode) const {
   if (::mkdir(path.c_str(), 0700) != 0) {
-    if (errno == EEXIST) return Ok{};
-    return ErrnoError(errno, "make folder", path);
+    if (errno != EEXIST) return ErrnoError(errno, "make folder", path);
+    if (::chmod(path.c_str(), mode) != 0) return ErrnoError(errno, "change the mode of", path);
+    return Ok{};
   }
   if (c_.sandbox == SandboxMode::kRoot && ::chown(path.c_str(), uid, uid) != 0) {
     return ErrnoError(errno, "give away", path);
   }
-  if (::chmod(path.c_str(), mode) != 0) return ErrnoError(errno, "change the mode of", path);
+  if (mode != 0700 && ::chmod(path.c_str(), mode) != 0) {
+    return ErrnoError(errno, "change the mode of", path);
+  }
   return Ok{};
 }
 
@@ -136,23 +159,28 @@ Status Preparation::Stage(const RunKey& key, const RunSpec& spec) const {
   if (::access(folder.c_str(), F_OK) == 0) return Error(Code::kAlreadyExists, "the run is there");
   const fs::path fresh = c_.layout.Runs() / (".new-" + RandomToken(10));
   const auto make = [&]() -> Status {
-    CML_RETURN_IF_ERROR(MakeFolders(fresh));
-    const auto write = [](const fs::path& path, std::string_view text, mode_t mode) -> Status {
-      CML_ASSIGN_OR_RETURN(const Fd fd, OpenFile(path, O_WRONLY | O_CREAT | O_EXCL, mode));
-      CML_RETURN_IF_ERROR(WriteAll(fd.get(), text, path));
-      if (::fchmod(fd.get(), mode) != 0) return ErrnoError(errno, "change the mode of", path);
-      return Ok{};
-    };
-    for (const char* name : {"etc", "packages"}) {  // the job's user shall read them
+    const std::string first = ReplicaName(spec.roles.front().name, 0);
+    if (!TakeUsedFolder(c_.layout.Pool() / std::to_string(UidOf(spec.org)), fresh, first)) {
+      CML_RETURN_IF_ERROR(MakeFolders(fresh));
+    }
+    for (const char* name : {"etc", "packages"}) {
+      if (name == std::string_view("etc") ? spec.files.empty() : spec.fetches.empty()) continue;
+      // The job's user shall read them.
       CML_RETURN_IF_ERROR(MakeFolders(fresh / name, 0755));
       if (::chmod((fresh / name).c_str(), 0755) != 0) {
         return ErrnoError(errno, "change the mode of", fresh / name);
       }
     }
-    for (const auto& [name, contents] : spec.files) {
-      CML_RETURN_IF_ERROR(write(fresh / "etc" / name, contents, 0755));
+    // Another job's scripts may lie there.
+    std::error_code ec;
+    for (fs::directory_iterator it(fresh / "etc", ec), end; !ec && it != end; it.increment(ec)) {
+      const fs::path& script = it->path();
+      if (!spec.files.contains(script.filename().string())) (void)::unlink(script.c_str());
     }
-    CML_RETURN_IF_ERROR(write(fresh / "spec", FormatSpec(spec), 0600));
+    for (const auto& [name, contents] : spec.files) {
+      CML_RETURN_IF_ERROR(OverwriteFile(fresh / "etc" / name, contents, 0755));
+    }
+    CML_RETURN_IF_ERROR(OverwriteFile(fresh / "spec", FormatSpec(spec), 0600));
     if (::rename(fresh.c_str(), folder.c_str()) != 0) return ErrnoError(errno, "make", folder);
     return Ok{};
   };
@@ -217,10 +245,9 @@ Result<Preparation::Shared> Preparation::Share(const RunSpec& spec,
                                                EnvironmentState environment) const {
   Shared shared;
   shared.environment = std::move(environment);
-  shared.uid = ::getuid();
-  if (c_.sandbox == SandboxMode::kRoot) {
-    shared.uid = c_.options.uid_of ? c_.options.uid_of(spec.org) : 0;
-    if (shared.uid == 0) return Error(Code::kInternal, "the organisation has no user of its own");
+  shared.uid = UidOf(spec.org);
+  if (c_.sandbox == SandboxMode::kRoot && shared.uid == 0) {
+    return Error(Code::kInternal, "the organisation has no user of its own");
   }
   CML_ASSIGN_OR_RETURN(shared.etc, EtcFor(c_.layout.Sandbox(), shared.uid));
   if (c_.options.buckets) {
@@ -252,8 +279,8 @@ Status Preparation::Launch(const RunKey& key, const RunSpec& spec, const Shared&
   sandbox.hostname = HostName(spec, name);
   sandbox.etc = shared.etc;
   sandbox.replica = folder;
-  sandbox.job_etc = c_.layout.Run(key) / "etc";
-  sandbox.packages = c_.layout.Run(key) / "packages";
+  if (!spec.files.empty()) sandbox.job_etc = c_.layout.Run(key) / "etc";
+  if (!spec.fetches.empty()) sandbox.packages = c_.layout.Run(key) / "packages";
   sandbox.checkpoint = shared.checkpoint;
   sandbox.buckets = shared.buckets;
   sandbox.read_only = shared.environment.mounts;
@@ -286,8 +313,7 @@ Status Preparation::Launch(const RunKey& key, const RunSpec& spec, const Shared&
   plan.limits = WithDefaults(member.role.limits, c_.options.defaults);
   plan.grace_seconds = spec.grace_seconds;
   plan.wall_seconds = spec.wall_seconds;
-  CML_RETURN_IF_ERROR(
-      WriteFileAtomically(folder / kPlanFile, FormatPlan(plan), 0600, Sync::kNotDurable));
+  CML_RETURN_IF_ERROR(OverwriteFile(folder / kPlanFile, FormatPlan(plan), 0600));
   return c_.options.launcher->Launch(folder);
 }
 

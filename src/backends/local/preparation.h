@@ -55,6 +55,9 @@ class Preparation {
   // `say` gets one sentence whenever something slow begins.
   Progress Advance(const RunKey& key, const RunSpec& spec, Effort effort,
                    const std::function<void(const std::string&)>& say) const;
+  // Moves the folder of a run of which nothing lives, and whose replicas are locked, to where it can
+  // be used again; OfferUsedFolder follows when they are unlocked. Empty: it cannot be.
+  std::filesystem::path Recycle(const RunKey& key, const RunSpec& spec) const;
   Variant VariantOf(const RunSpec& spec) const;
 
  private:
@@ -76,6 +79,7 @@ class Preparation {
   Status Launch(const RunKey& key, const RunSpec& spec, const Shared& shared,
                 const Member& member) const;
   std::vector<Gpu> GpusOf(const RunSpec& spec, std::size_t number) const;
+  uid_t UidOf(const OrgId& org) const;
   Status OwnedFolder(const std::filesystem::path& path, uid_t uid, mode_t mode) const;
 
   const PreparationContext c_;

@@ -1,6 +1,13 @@
 #include "backends/local/replica_files.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+
 #include "backends/local/record.h"
+#include "backends/local/recycling.h"
 #include "base/file.h"
 #include "base/strings.h"
 
@@ -181,6 +188,33 @@ std::optional<ReplicaRecord> ParseReplica(std::string_view text) {
   record.boot_id = r->Text("boot_id");
   for (auto& folder : r->All("cgroup")) record.cgroups.emplace_back(std::move(folder));
   return record;
+}
+
+Status WriteReplica(const fs::path& file, const ReplicaRecord& record, Sync sync,
+                    const fs::path& spare) {
+  const std::string text = FormatReplica(record);
+  if (spare.empty()) {
+    CML_RETURN_IF_ERROR(WriteFileAtomically(file, text, 0600, Sync::kNotDurable));
+  } else {
+    CML_RETURN_IF_ERROR(OverwriteFile(spare, text, 0600));
+    if (::renameat2(AT_FDCWD, spare.c_str(), AT_FDCWD, file.c_str(), RENAME_EXCHANGE) != 0 &&
+        ::rename(spare.c_str(), file.c_str()) != 0) {
+      return ErrnoError(errno, "rename to", file);
+    }
+  }
+  if (sync == Sync::kNotDurable) return Ok{};
+  CML_ASSIGN_OR_RETURN(const Fd fd, OpenFile(file, O_RDONLY));
+  if (::fdatasync(fd.get()) != 0) return ErrnoError(errno, "sync", file);
+  return SyncFolder(file.parent_path());
+}
+
+std::optional<ReplicaRecord> ReadReplica(const fs::path& file) {
+  auto text = ReadFile(file, 1 << 20);
+  if (!text.ok()) return std::nullopt;
+  if (auto record = ParseReplica(text.value())) return record;
+  ReplicaRecord damaged;
+  damaged.status.state = RunState::kRunning;
+  return damaged;
 }
 
 std::string FormatPlan(const ShimPlan& plan) {

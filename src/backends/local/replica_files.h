@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "backends/local/cgroup.h"
+#include "base/file.h"
 #include "base/result.h"
 #include "core/run.h"
 
@@ -31,6 +32,16 @@ struct ReplicaRecord {
 };
 std::string FormatReplica(const ReplicaRecord& record);
 std::optional<ReplicaRecord> ParseReplica(std::string_view text);
+
+// Renamed into place, and only then synced: readers see it at once, and when this returns it
+// survives a power loss. A loss in between may leave a damaged file; ReadReplica takes that for a
+// replica that was launched and whose end nobody knows.
+// `spare`, where one is named, is written and changes places with the file, so that no inode is
+// made or deleted (recycling.h).
+Status WriteReplica(const std::filesystem::path& file, const ReplicaRecord& record, Sync sync,
+                    const std::filesystem::path& spare = {});
+// nullopt: there is no such file.
+std::optional<ReplicaRecord> ReadReplica(const std::filesystem::path& file);
 
 // Everything a shim has to know.
 struct ShimPlan {

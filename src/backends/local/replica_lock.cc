@@ -39,7 +39,9 @@ Fd TakeReplicaLock(const fs::path& replica_folder) {
       ::stat(path.c_str(), &there) != 0 || mine.st_ino != there.st_ino) {
     return Fd();
   }
-  if (::ftruncate(fd, 0) != 0 || !WriteAll(fd, std::to_string(::getpid()) + "\n", path).ok()) {
+  const std::string pid = std::to_string(::getpid()) + "\n";
+  if (::pwrite(fd, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size()) ||
+      ::ftruncate(fd, static_cast<off_t>(pid.size())) != 0) {
     return Fd();
   }
   return std::move(file).value();

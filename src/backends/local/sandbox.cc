@@ -138,8 +138,15 @@ void AddJob(std::vector<std::string>& args, const SandboxSpec& spec) {
     folders.MakeWayTo(to);
     Add(args, {how, from.string(), to});
   };
-  bind("--ro-bind", spec.job_etc, "/job/etc");
-  bind("--ro-bind", spec.packages, "/job/packages");
+  for (const auto& [from, to] : {std::pair(spec.job_etc, "/job/etc"),
+                                 std::pair(spec.packages, "/job/packages")}) {
+    if (!from.empty()) {
+      bind("--ro-bind", from, to);
+    } else {
+      folders.MakeWayTo(to);
+      Add(args, {"--dir", to});  // every mount costs
+    }
+  }
   bind("--bind", spec.replica / "work", "/job/work");
   bind("--bind", spec.replica / "layer", "/job/layer");
   bind("--bind", spec.replica / "status", "/job/status");

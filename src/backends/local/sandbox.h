@@ -33,7 +33,7 @@ struct SandboxSpec {
   std::string hostname;
   std::filesystem::path etc;      // EtcFor
   std::filesystem::path replica;  // with work, tmp, status
-  std::filesystem::path job_etc, packages;
+  std::filesystem::path job_etc, packages;  // empty: an empty folder
   std::filesystem::path checkpoint;  // empty: none
   std::filesystem::path buckets;     // a folder of buckets, at /fds; empty: none
   std::vector<std::filesystem::path> read_only;  // at the same place

@@ -93,6 +93,14 @@ struct Child {
   ::_exit(126);
 }
 
+// A function of its own: nothing of the caller lives in registers over vfork. Our signals stay
+// blocked meanwhile; the child opens its mask when its handlers are the default ones.
+[[gnu::noinline]] pid_t Spawn(const Child& child) {
+  const pid_t pid = ::vfork();
+  if (pid == 0) BecomeSandbox(child);
+  return pid;
+}
+
 }  // namespace
 
 Result<SandboxProcess> SandboxProcess::Start(const ShimPlan& plan, const Cgroup& group) {
@@ -144,9 +152,7 @@ Result<SandboxProcess> SandboxProcess::Start(const ShimPlan& plan, const Cgroup&
                     door_numbers.data(),
                     static_cast<rlim_t>(plan.limits.disk_bytes),
                     most_processes};
-  // The signal mask stays blocked over vfork; the child opens it when its handlers are default.
-  process.pid_ = ::vfork();
-  if (process.pid_ == 0) BecomeSandbox(child);
+  process.pid_ = Spawn(child);
   if (process.pid_ < 0) return ErrnoError(errno, "start", plan.bwrap);
   ::fcntl(output.read.get(), F_SETFL, O_NONBLOCK);
   ::fcntl(report.read.get(), F_SETFL, O_NONBLOCK);

@@ -22,7 +22,9 @@ class SandboxProcess {
   static Result<SandboxProcess> Start(const ShimPlan& plan, const Cgroup& group);
 
   Status Release();
-  int output() const { return output_.get(); }  // standard output and error, non-blocking
+  // Standard output and error, non-blocking; -1 when every writer has closed it.
+  int output() const { return output_.get(); }
+  void CloseOutput() { output_.Close(); }
   void LearnInit() { ReadReport(); }
   void Terminate();  // SIGTERM to the command's process group
   void Kill();       // everything

@@ -161,7 +161,7 @@ Status Shim::Start() {
   // The proof reaches the disk while the sandbox gets ready, and before its command may start.
   record_.status.state = RunState::kRunning;
   record_.status.started = SystemClock().Now();
-  CML_RETURN_IF_ERROR(WriteFileAtomically(plan_.status_file, FormatReplica(record_), 0600));
+  CML_RETURN_IF_ERROR(WriteReplica(plan_.status_file, record_, Sync::kDurable, folder_ / kFirstStatus));
   CML_RETURN_IF_ERROR(process_->Release());
 
   const auto now = Steady::now();
@@ -204,7 +204,9 @@ void Shim::OnSignals() {
 
 void Shim::OnMemoryEvent() {
   std::uint64_t count = 0;
-  if (::read(memory_event_.get(), &count, sizeof count) != sizeof count) memory_event_.Close();
+  if (::read(memory_event_.get(), &count, sizeof count) != sizeof count) {
+    return memory_event_.Close();
+  }
   memory_checks_ = 50;
   CheckMemoryKills();
 }
@@ -224,10 +226,11 @@ void Shim::CheckMemoryKills() {
 // written is counted, and said when there is space again.
 void Shim::Pump() {
   std::array<char, 64 * 1024> buffer;
-  while (true) {
+  while (process_->output() >= 0) {
     const ssize_t n = ::read(process_->output(), buffer.data(), buffer.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return;
+    if (n < 0) return;
+    if (n == 0) return process_->CloseOutput();  // or its end would wake us for ever
     const std::string_view bytes(buffer.data(), static_cast<std::size_t>(n));
     last_output_ = bytes.substr(bytes.size() - std::min<std::size_t>(bytes.size(), 512));
     if (lost_bytes_ > 0) {
@@ -352,15 +355,9 @@ void Shim::WriteFinal(RunState state, std::string reason, std::string message) {
   record_.status.reason = std::move(reason);
   record_.status.message = std::move(message);
   record_.status.ended = SystemClock().Now();
-  const std::string text = FormatReplica(record_);
-  // Seen first, durable next: should the machine lose power between the two, it reads as RunLost.
-  while (!WriteFileAtomically(plan_.status_file, text, 0600, Sync::kNotDurable).ok()) {
+  while (!WriteReplica(plan_.status_file, record_, Sync::kDurable, folder_ / kLastStatus).ok()) {
     if (::access(folder_.c_str(), F_OK) != 0) return;  // removed
     std::this_thread::sleep_for(milliseconds(500));  // a full disk: somebody will make space
-  }
-  if (auto file = OpenFile(plan_.status_file, O_RDONLY); file.ok()) {
-    (void)::fdatasync(file.value().get());
-    (void)SyncFolder(plan_.status_file.parent_path());
   }
 }
 
