@@ -1,6 +1,6 @@
 """Installs a job's packages into a thin layer above its framework environment.
 
-    python install_packages.py --layer FOLDER [--log FILE] PACKAGE…
+    python install_packages.py --layer FOLDER PACKAGE…
 
 Runs in the job's sandbox with the environment's own Python (3.7 or newer) and uv ($CLOUDML_UV, or
 uv in PATH). Each PACKAGE is a wheel, a source archive or a folder; a folder without setup.py or
@@ -11,8 +11,8 @@ network. Then what is missing of their dependencies is fetched. What the environ
 stays as it is, whatever version a package asks for: a second numpy or protobuf above it would break
 the framework. A different version asked for is a warning.
 
-Exit status: 0; 3 when a package cannot be installed, with the reason in one sentence on the last line
-of the output, and alone on the last line of the log file.
+Exit status: 0; 3 when a package cannot be installed, with the reason as one sentence alone on the last
+line of the output.
 """
 import argparse
 import os
@@ -45,21 +45,12 @@ class InstallError(Exception):
     """Its text is the sentence for the user."""
 
 
-log_file = None  # set by main()
-
-
 def say(text):
     print(text, flush=True)
-    if log_file:
-        log_file.write(text + "\n")
-        log_file.flush()
 
 
 def fail(sentence):
-    print("error: " + sentence, flush=True)
-    if log_file:
-        log_file.write(sentence + "\n")
-        log_file.flush()
+    say(sentence)
     return 3
 
 
@@ -451,16 +442,12 @@ def install_all(options, uv, scratch):
 
 
 def main():
-    global log_file
     parser = argparse.ArgumentParser(description="Installs a job's packages into a layer.")
     parser.add_argument("--layer", required=True)
-    parser.add_argument("--log", help="a file that gets a copy of the output")
     parser.add_argument("--uv", default=os.environ.get("CLOUDML_UV") or shutil.which("uv"))
     parser.add_argument("packages", nargs="+")
     options = parser.parse_args()
     try:
-        if options.log:
-            log_file = open(options.log, "w", encoding="utf-8", errors="replace")
         if not options.uv:
             return fail("the environment names no uv ($CLOUDML_UV)")
         os.makedirs(options.layer, exist_ok=True)

@@ -284,7 +284,7 @@ TEST_F(CliTest, SubmitFromAFileWhereFlagsWin) {
   EXPECT_EQ(Run({"jobs", "submit", "-f", "nope.yaml"}), 4);
 }
 
-TEST_F(CliTest, DryRunUploadsNothing) {
+TEST_F(CliTest, DryRunLeavesNothing) {
   File("ranker/setup.py", "x");
   EXPECT_EQ(Run({"jobs", "submit", "-n", "r", "-m", "t", "-u", (home.path() / "ranker").string(),
                  "--dry-run"}),
@@ -377,7 +377,8 @@ TEST_F(CliTest, AFailedJobIsExitCodeSixWithItsReason) {
 
 TEST_F(CliTest, AStartedJobIsNotTakenForItsLastEnd) {
   const Step old_end{"failed", "as before", "", "Error", 1};
-  platform.AddJob("r", {old_end});
+  const Step old_run{"failed", "as before", "log of the first life\n", "Error", 1};
+  platform.AddJob("r", {old_run});
   const std::string later = "2026-11-24T07:59:00Z";
   platform.ScriptSubmits({old_end,
                           old_end,

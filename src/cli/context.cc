@@ -45,7 +45,9 @@ ExitCode Context::ForEach(const std::vector<std::string>& names,
     if (outcome.ok()) {
       code = outcome.value();
     } else {
-      PrintError(outcome.error().message());
+      const std::string& message = outcome.error().message();
+      const bool tell = names.size() > 1 && message.find(name) == std::string::npos;
+      PrintError(tell ? name + ": " + message : message);
       code = ExitCodeOf(outcome.error().code());
     }
     if (first == ExitCode::kOk) first = code;

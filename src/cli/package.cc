@@ -38,11 +38,9 @@ std::string BaseName(const fs::path& path) {
   return name.empty() || name == "/" ? "package" : name;
 }
 
-Result<std::string> Send(Context& context, const fs::path& file, const std::string& key,
-                         Uploads uploads) {
+Result<std::string> Send(Context& context, const fs::path& file, const std::string& key) {
   CML_ASSIGN_OR_RETURN(const Settings* const settings, context.settings());
   const ObjectUri to{DefaultBucket(*settings), key};
-  if (uploads == Uploads::kNo) return to.str();
   S3 store(*settings, context.terminal().clock());
   Status sent = Upload(context, store, file, to);
   if (!sent.ok() && sent.error().code() == Code::kNotFound) {  // the first upload of all
@@ -53,7 +51,7 @@ Result<std::string> Send(Context& context, const fs::path& file, const std::stri
   return to.str();
 }
 
-Result<std::string> FromFolder(Context& context, const fs::path& folder, Uploads uploads) {
+Result<std::string> FromFolder(Context& context, const fs::path& folder) {
   std::error_code error;
   if (!fs::exists(folder / "setup.py", error) && !fs::exists(folder / "requirements.txt", error) &&
       !fs::exists(folder / "pyproject.toml", error)) {
@@ -69,13 +67,12 @@ Result<std::string> FromFolder(Context& context, const fs::path& folder, Uploads
   const std::string line = fmt::format("packing {} → {} ({})", folder.string(),
                                        packed.filename().string(), FormatBytes(SizeOf(packed)));
   const auto uri =
-      Send(context, packed, PackageKey(name, PackageKind::kFolder, context.Now(), RandomToken(4)),
-           uploads);
-  context.Err(line + (uri.ok() && uploads == Uploads::kYes ? "  uploaded\n" : "\n"));
+      Send(context, packed, PackageKey(name, PackageKind::kFolder, context.Now(), RandomToken(4)));
+  context.Err(line + (uri.ok() ? "  uploaded\n" : "\n"));
   return uri;
 }
 
-Result<std::string> FromFile(Context& context, const fs::path& file, Uploads uploads) {
+Result<std::string> FromFile(Context& context, const fs::path& file) {
   const std::string name = BaseName(file);
   if (EndingOf(name).empty()) {
     return Error(
@@ -85,9 +82,8 @@ Result<std::string> FromFile(Context& context, const fs::path& file, Uploads upl
   }
   CML_RETURN_IF_ERROR(InspectPackage(file));
   const auto uri =
-      Send(context, file, PackageKey(name, PackageKind::kArchive, context.Now(), RandomToken(4)),
-           uploads);
-  if (uri.ok() && uploads == Uploads::kYes) {
+      Send(context, file, PackageKey(name, PackageKind::kArchive, context.Now(), RandomToken(4)));
+  if (uri.ok()) {
     context.Err(fmt::format("{} ({})  uploaded\n", file.string(), FormatBytes(SizeOf(file))));
   }
   return uri;
@@ -108,9 +104,9 @@ Status CheckObject(Context& context, const std::string& uri) {
   return Ok{};
 }
 
-Result<std::string> ResolveOne(Context& context, const std::string& uri, PackageOptions options) {
+Result<std::string> ResolveOne(Context& context, const std::string& uri, Objects objects) {
   if (IsObjectUri(uri)) {
-    if (options.objects == Objects::kOurs) CML_RETURN_IF_ERROR(CheckObject(context, uri));
+    if (objects == Objects::kOurs) CML_RETURN_IF_ERROR(CheckObject(context, uri));
     return uri;
   }
   if (uri.starts_with("http://") || uri.starts_with("https://")) return uri;
@@ -120,8 +116,8 @@ Result<std::string> ResolveOne(Context& context, const std::string& uri, Package
         Quote(uri) + ": a package is a folder, an archive, fds://bucket/object or http(s)://…");
   }
   std::error_code error;
-  if (fs::is_directory(uri, error)) return FromFolder(context, uri, options.uploads);
-  if (fs::is_regular_file(uri, error)) return FromFile(context, uri, options.uploads);
+  if (fs::is_directory(uri, error)) return FromFolder(context, uri);
+  if (fs::is_regular_file(uri, error)) return FromFile(context, uri);
   return Error(Code::kNotFound, "package " + Quote(uri) + ": no such file or folder");
 }
 
@@ -140,13 +136,12 @@ std::string PackageKey(const std::string& name, PackageKind kind, SysTime now,
          (kind == PackageKind::kFolder ? ".tar.gz" : ending);
 }
 
-Result<std::string> ResolvePackages(Context& context, const std::string& uris,
-                                    PackageOptions options) {
+Result<std::string> ResolvePackages(Context& context, const std::string& uris, Objects objects) {
   std::vector<std::string> resolved;
   for (const std::string_view one : Split(uris, ',')) {
     const std::string uri(Trim(one));
     if (uri.empty()) continue;
-    CML_ASSIGN_OR_RETURN(std::string there, ResolveOne(context, uri, options));
+    CML_ASSIGN_OR_RETURN(std::string there, ResolveOne(context, uri, objects));
     resolved.push_back(std::move(there));
   }
   return Join(resolved, ",");

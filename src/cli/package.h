@@ -11,16 +11,10 @@
 
 namespace cml::cli {
 
-enum class Uploads { kYes, kNo };          // no: say where it would go (--dry-run)
 enum class Objects { kOurs, kElsewhere };  // fds:// names are of another store: not looked at
-struct PackageOptions {
-  Uploads uploads = Uploads::kYes;
-  Objects objects = Objects::kOurs;
-};
 
 // `uris`: one or more, separated by ','. The answer has the same order.
-Result<std::string> ResolvePackages(Context& context, const std::string& uris,
-                                    PackageOptions options);
+Result<std::string> ResolvePackages(Context& context, const std::string& uris, Objects objects);
 
 // "user_packages/ranker.cloudml_20261124_080443_k3v9.tar.gz": where a folder or file of that name
 // goes (cloud_ml v1, 12.1). The salt keeps two packages of one second apart.

@@ -121,7 +121,9 @@ Error S3::AnswerError(const Target& target, int status, std::string_view body) c
   }
   if (message.empty() && status == 404) message = "there is none";
   if (message.empty()) message = fmt::format("{} {}", status, net::ReasonPhrase(status));
-  std::string text = what + ": " + message;
+  const std::string& named = target.key.empty() ? target.bucket : target.key;
+  const bool said = !named.empty() && message.find("\"" + named + "\"") != std::string::npos;
+  std::string text = said ? message : what + ": " + message;
   if (status == 404 && !target.bucket.empty()) {
     text += target.key.empty() ? "\nsee which there are: cloudml fs ls"
                                : "\nsee what there is: cloudml fs ls fds://" + target.bucket + "/";

@@ -166,9 +166,11 @@ std::string WhyOrResult(const Document& job) {
     head += (head.empty() ? "" : " ") + std::string("after ") + FormatDuration(*time);
   }
   if (message.empty()) message = job.Get("reason").Text();
-  // The server's sentence may well begin with the same number.
-  if (!code.IsNull() && message.find(fmt::format("exit {}", code.Int())) != std::string::npos) {
-    return message;
+  if (message == fmt::format("exit status {}", code.Int())) return head;
+  // The server's sentence may well have the same number in it.
+  for (const char* form : {"exit {}", "exit status {}"}) {
+    const std::string said = fmt::format(fmt::runtime(form), code.Int());
+    if (!code.IsNull() && message.find(said) != std::string::npos) return message;
   }
   if (head.empty()) return message;
   return message.empty() ? head : head + ": " + message;

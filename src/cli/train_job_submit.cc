@@ -1,5 +1,5 @@
 // jobs submit: from a folder on this machine to a job that runs, and on to its end.
-#include <fmt/format.h>
+#include <algorithm>
 
 #include "base/strings.h"
 #include "cli/context.h"
@@ -128,21 +128,40 @@ Error UnknownFate(const Error& error, const Document& request) {
                             request.Get("job_name").Text()};
 }
 
+// After a dry run: the server has looked at them, nobody else will.
+void RemoveUploads(Context& context, const std::string& given, const std::string& resolved) {
+  const auto settings = context.settings();
+  if (!settings.ok()) return;
+  S3 store(*settings.value(), context.terminal().clock());
+  const std::vector<std::string_view> before = Split(given, ',');
+  for (const std::string_view uri : Split(resolved, ',')) {
+    const bool named = std::any_of(before.begin(), before.end(),
+                                   [&](std::string_view b) { return Trim(b) == uri; });
+    const auto object = ParseObjectUri(uri);
+    if (named || !object.ok()) continue;
+    const Status removed = store.Remove(object.value().bucket, object.value().key);
+    if (!removed.ok()) context.Err("warning: " + OneLine(removed.error().message()) + "\n");
+  }
+}
+
 Outcome SubmitJob(Context& context, const Typed& typed) {
   CML_ASSIGN_OR_RETURN(Document request, BuildRequest(context, typed));
   CML_ASSIGN_OR_RETURN(Rest* const rest, context.rest());
   const bool dry = typed.Has("dry_run");
-  if (const std::string uris = request.Get("trainer_uri").Text(); !uris.empty()) {
-    const PackageOptions options{dry ? Uploads::kNo : Uploads::kYes, request.Has("fds_endpoint")
-                                                                         ? Objects::kElsewhere
-                                                                         : Objects::kOurs};
-    CML_ASSIGN_OR_RETURN(const std::string resolved, ResolvePackages(context, uris, options));
+  const std::string given = request.Get("trainer_uri").Text();
+  if (!given.empty()) {
+    const Objects objects = request.Has("fds_endpoint") ? Objects::kElsewhere : Objects::kOurs;
+    CML_ASSIGN_OR_RETURN(const std::string resolved, ResolvePackages(context, given, objects));
     request.Set("trainer_uri", resolved);
   }
   auto posted = rest->Post("/train", request.Dump(), dry ? "dry_run=true" : "");
+  if (dry) {
+    RemoveUploads(context, given, request.Get("trainer_uri").Text());
+    CML_RETURN_IF_ERROR(posted);
+    return ShowDryRun(context, typed, posted.value().body);
+  }
   if (!posted.ok()) return UnknownFate(posted.error(), request);
   const Document job = posted.value().body;
-  if (dry) return ShowDryRun(context, typed, job);
   const std::string name = job.Get("job_name").Str(request.Get("job_name").Text());
   const Format format = OutputFormat(typed);
   const bool follow = typed.Has("follow"), argo = typed.Has("argo_mode");
@@ -193,7 +212,7 @@ std::vector<Option> SubmitOptions() {
       {{"--dry-run"},
        Takes::kNothing,
        "",
-       "let the server check it; nothing is uploaded or submitted"},
+       "let the server check it; nothing is submitted, an uploaded package is removed again"},
       OutputOption(),
   };
   options.insert(options.end(), more.begin(), more.end());

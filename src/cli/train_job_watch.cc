@@ -177,11 +177,13 @@ Result<LogReader::End> LogReader::Read(const std::function<void(std::string_view
 }
 
 Result<Document> WatchJob(Context& context, const std::string& job, ShowLog log,
-                          const std::string& stale_since) {
+                          const Restart& restart) {
   CML_ASSIGN_OR_RETURN(Rest* const rest, context.rest());
   const InterruptNotice notice(
       job + " goes on without us; take it up again: cloudml jobs logs -f " + job);
-  LogReader reader(*rest, job);
+  LogReader from_start(*rest, job);
+  LogReader& reader = restart.log != nullptr ? *restart.log : from_start;
+  bool announced = false;
   StateLines lines(context);
   Patience patience(context);
   const SysTime began = context.Now();
@@ -199,13 +201,15 @@ Result<Document> WatchJob(Context& context, const std::string& job, ShowLog log,
     const Document object = got.value().body;
     const std::string state = object.Get("state").Text();
     const bool ended = IsEnded(state);
-    if ((ended || state == "initial") && !stale_since.empty() &&
-        object.Get("state_since").Str() == stale_since && context.Now() - began < kTakenUp) {
+    if ((ended || state == "initial") && !restart.stale_since.empty() &&
+        object.Get("state_since").Str() == restart.stale_since &&
+        context.Now() - began < kTakenUp) {
       context.terminal().Pause(kSettle);
       continue;
     }
     if (!ended) {
-      const bool first_log = log == ShowLog::kYes && state == "running" && !reader.begun();
+      const bool first_log = log == ShowLog::kYes && state == "running" && !announced;
+      announced = announced || first_log;
       lines.Show(object, first_log ? "(log follows; Ctrl-C leaves the job running)" : "");
     }
     if (state == "initial") return object;

@@ -48,13 +48,19 @@ std::string_view LastLines(std::string_view text, std::uint64_t lines);
 
 enum class ShowLog { kNo, kYes };
 
+struct Restart {
+  // Since when it was in its last end state. As long as the server shows that one, it has not taken
+  // the start up yet, and we wait for it.
+  std::string stale_since = {};
+  LogReader* log = nullptr;  // stands at the end of the log as it was before the start
+};
+
 // Shows changes of state on standard error (and the log on standard output) until the job ends;
 // the train object as it was then.
 //
-// `stale_since`: after a restart of the job, since when it was in its last end state. As long as
-// the server shows that one, it has not taken the start up yet, and we wait for it.
+// After a restart of the job, `restart` says what belongs to its life before.
 Result<codec::Document> WatchJob(Context& context, const std::string& job, ShowLog log,
-                                 const std::string& stale_since = "");
+                                 const Restart& restart = {});
 
 // Says how it ended, with the end of its log when `log` was not shown: kOk or kJobFailed.
 ExitCode ReportEnd(Context& context, const codec::Document& job, ShowLog log);

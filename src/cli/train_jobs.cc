@@ -228,11 +228,14 @@ Outcome JobHyperparameters(Context& context, const Typed& typed) {
 Outcome StartJobs(Context& context, const Typed& typed) {
   CML_ASSIGN_OR_RETURN(Rest* const rest, context.rest());
   return context.ForEach(typed.words(), [&](const std::string& name) -> Outcome {
+    LogReader reader(*rest, name);
+    if (typed.Has("follow")) CML_RETURN_IF_ERROR(reader.Begin(0));  // what is there is known
     CML_ASSIGN_OR_RETURN(const ApiReply reply, rest->Get(JobPath(name, "/start")));
     if (typed.Has("follow") || typed.Has("watch")) {
       const ShowLog log = typed.Has("follow") ? ShowLog::kYes : ShowLog::kNo;
-      CML_ASSIGN_OR_RETURN(const Document end,
-                           WatchJob(context, name, log, reply.body.Get("state_since").Str()));
+      CML_ASSIGN_OR_RETURN(const Document end, WatchJob(context, name, log,
+                                                        {reply.body.Get("state_since").Str(),
+                                                         reader.begun() ? &reader : nullptr}));
       return ReportEnd(context, end, log);
     }
     if (OutputFormat(typed) == Format::kJson) {

@@ -198,10 +198,6 @@ def test_unknown_and_null_fields_are_ignored(rest, job_name):
 
 # ---- the body as a whole
 
-def raw(text):
-    return text if isinstance(text, bytes) else text.encode()
-
-
 BODIES = {
     "empty": b"",
     "blank": b"  \n ",
@@ -237,7 +233,8 @@ BODIES = {
     "swapped-surrogates": rb'{"job_name": "bad-input", "docker_command": "\udc00\ud800"}',
     "bad-escape": rb'{"job_name": "bad-input", "docker_command": "\x41"}',
     "short-escape": rb'{"job_name": "bad-input", "docker_command": "\u12"}',
-    "deep-lists": b'{"job_name": "bad-input", "docker_command": "true", "x": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+    "deep-lists": b'{"job_name": "bad-input", "docker_command": "true", "x": ' + b"[" * 10_000
+                  + b"]" * 10_000 + b"}",
     "deep-objects": b'{"x":' * 10_000 + b"1" + b"}" * 10_000,
     "deep-and-open": b"[" * 10_000,
     "form": b"job_name=bad-input&docker_command=true",

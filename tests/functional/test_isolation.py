@@ -1,6 +1,7 @@
 """A job sees its own files and processes and nothing else, and leaves nothing behind."""
 import os
 import shlex
+import shutil
 import tempfile
 import uuid
 from pathlib import Path
@@ -9,6 +10,7 @@ import boto3
 import pytest
 
 from harness.polling import wait_for
+from harness.server import Server, cloudml_binary
 
 
 def run(rest, name, command, state="completed", **fields):
@@ -220,3 +222,51 @@ def test_the_object_store_of_the_organisation_is_mounted(server, rest, job_name)
               fds_bucket="default")
     assert "from the store\n" in log
     assert "default" in log.splitlines(), "the buckets can be listed"
+
+
+# ---- a server that is not root
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def unprivileged_server():
+    """A server of an ordinary user. Where the tests are not root, every server is one."""
+    folder = Path(tempfile.mkdtemp(prefix="cloudml-user-", dir="/var/tmp"))
+    binary = folder / "cloudml"
+    shutil.copy(cloudml_binary(), binary)
+    prefix = []
+    if os.geteuid() == 0:
+        for path in (folder, binary):
+            os.chown(path, NOBODY, NOBODY)
+        prefix = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
+                  "--inh-caps=-all", "--bounding-set=-all"]
+    started = Server(folder, config={"environments_folder": str(folder / "environments")},
+                     as_prefix=prefix, binary=binary)
+    yield started
+    started.close()
+    shutil.rmtree(folder)
+
+
+def test_without_root_jobs_are_kept_apart_too(unprivileged_server, mark):
+    server = unprivileged_server
+    rest = server.rest()
+    rest.run("other", f"echo content > {mark}.txt; echo up; sh -c 'sleep 300; : {mark}'",
+             env={"SECRET": mark})
+    rest.wait_for_log("other", "up")
+    a, b = mark[:10], mark[10:]
+    log = run(rest, "spy", f"""
+        cat {shlex.quote(str(server.data))}/admin.json; find / -xdev -name admin.json 2>/dev/null;
+        cat /proc/[0-9]*/environ | tr '\\0' '\\n' > seen; a={a}; grep -c "SECRET=$a"'{b}' seen;
+        find / -name "$a"'{b}*' 2>/dev/null; touch /usr/bin/x /etc/x; kill -9 {server.pid};
+        (setsid sh -c 'while :; do sleep 0.5; : '"$a"'{b}-daemon; done' >/dev/null 2>&1 &);
+        grep -E 'NoNewPrivs|CapEff|Seccomp:' /proc/self/status; echo reached the end""")
+    assert "reached the end\n" in log and server.running
+    assert server.secret_key not in log and "xiaomi_secret_access_key" not in log
+    lines = log.splitlines()
+    assert "0" in lines and not [line for line in lines if line.endswith(f"{mark}.txt")], log
+    status = dict(line.split(":\t") for line in lines if ":\t" in line)
+    assert (status["NoNewPrivs"], int(status["CapEff"], 16), status["Seccomp"]) == ("1", 0, "2")
+    wait_for(lambda: not processes_with(f"{mark}-daemon"), 20, "the daemon to end")
+    rest.run("failing", "exit 7")
+    assert rest.wait("failing", "failed")["exit_code"] == 7

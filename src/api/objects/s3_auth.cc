@@ -1,5 +1,6 @@
 // Who signed an S3 request.
 #include <chrono>
+#include <memory>
 
 #include "api/objects/http_date.h"
 #include "api/objects/s3_call.h"
@@ -32,6 +33,13 @@ MaybeFault CheckTime(const net::SigV4Claim& claim, SysTime now) {
   }
   return std::nullopt;
 }
+
+// A body that is read already and only has to be compared.
+class Nowhere final : public objectstore::ObjectWriter {
+ public:
+  Status Write(std::string_view) override { return Ok{}; }
+  Result<objectstore::ObjectInfo> Commit() override { return objectstore::ObjectInfo(); }
+};
 
 bool HasBody(const net::Request& request) {
   return request.method == "PUT" || request.method == "POST";
@@ -90,20 +98,22 @@ std::variant<S3Call, Fault> Authorise(const Context& context, const net::Request
 }
 
 MaybeFault CheckSmallBody(const S3Call& call) {
-  const net::Request& request = call.request;
+  UploadClaims claims;
   if (call.payload_hash.starts_with("STREAMING-")) {
     return Fault{FaultCode::kNotImplemented, "a chunked body is available for uploads only"};
   }
-  if (call.payload_hash != kUnsigned &&
-      call.payload_hash != crypto::ToHex(crypto::Digest(crypto::Hash::kSha256, request.body))) {
-    return Fault{FaultCode::kContentSha256Mismatch,
-                 "the body does not have the announced x-amz-content-sha256"};
+  if (call.payload_hash != kUnsigned) {
+    auto raw = crypto::FromHex(call.payload_hash);
+    if (!raw.ok() || raw.value().size() != 32) {
+      return Fault{FaultCode::kInvalidArgument,
+                   "x-amz-content-sha256 " + Quote(call.payload_hash) + " is no SHA-256"};
+    }
+    claims.sha256 = std::move(raw).value();
   }
-  const std::string_view md5 = request.headers.Get("Content-MD5");
-  if (!md5.empty() && md5 != crypto::ToBase64(crypto::Digest(crypto::Hash::kMd5, request.body))) {
-    return Fault{FaultCode::kBadDigest, "the body does not have the announced Content-MD5"};
-  }
-  return std::nullopt;
+  if (auto fault = ReadClaims(call.request.headers, claims)) return fault;
+  UploadBody body(std::make_unique<Nowhere>(), std::move(claims));
+  if (auto fault = body.Write(call.request.body)) return fault;
+  return body.Finish();
 }
 
 }  // namespace cml::api::objects

@@ -173,6 +173,14 @@ TEST_F(S3Test, DigestsOfTheBody) {
   EXPECT_EQ(CodeOf(S3("GET", "/bkt/c")), "NoSuchKey");  // nothing of all that was kept
 }
 
+TEST_F(S3Test, AnEmptyObjectIsAnObject) {
+  EXPECT_EQ(S3("PUT", "/bkt/e").status, 200);
+  const Answered got = S3("GET", "/bkt/e");
+  EXPECT_EQ(got.status, 200);
+  EXPECT_EQ(got.length, 0U);
+  EXPECT_EQ(CodeOf(S3("GET", "/bkt/e", "", With({{"Range", "bytes=0-"}}))), "InvalidRange");
+}
+
 TEST_F(S3Test, FullDisk) {
   store_.SetFull(true);
   EXPECT_EQ(CodeOf(S3("PUT", "/bkt/b", "hello")), "ServiceUnavailable");
@@ -242,6 +250,11 @@ TEST_F(S3Test, DeleteMany) {
   const Answered quiet = S3("POST", "/bkt?delete",
                             "<Delete><Quiet>true</Quiet><Object><Key>b</Key></Object></Delete>");
   EXPECT_THAT(quiet.body, Not(HasSubstr("<Deleted>")));
+  EXPECT_EQ(
+      CodeOf(S3("POST", "/bkt?delete", body, With({{"Content-MD5", "XUFAKrxLKna5cZ2REBfFkg=="}}))),
+      "BadDigest");
+  EXPECT_EQ(CodeOf(S3("POST", "/bkt?delete", body, With({{"x-amz-checksum-crc32", "AAAAAA=="}}))),
+            "BadDigest");
   for (const char* bad : {"", "<Delete/>", "<Delete><Object/></Delete>", "<Other/>", "<Delete>",
                           "<!DOCTYPE x><Delete/>"}) {
     EXPECT_EQ(CodeOf(S3("POST", "/bkt?delete", bad)), "MalformedXML") << bad;

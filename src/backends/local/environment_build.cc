@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -122,8 +123,8 @@ Status Install(const BuildPlan& plan, const fs::path& staging, std::stop_token s
                const std::function<void(const std::string&)>& say) {
   say("creating it with " + plan.interpreter.program.string());
   CML_RETURN_IF_ERROR(RunUv(plan,
-                            {"venv", "--quiet", "--relocatable", "--no-project", "--python",
-                             plan.interpreter.program, staging},
+                            {"venv", "--quiet", "--relocatable", "--no-project",
+                             "--allow-existing", "--python", plan.interpreter.program, staging},
                             stop, {}));
   const std::string& lock = plan.runtime.locks.at(plan.variant);
   const fs::path lock_file = staging / "requirements.lock";
@@ -146,32 +147,36 @@ Status Install(const BuildPlan& plan, const fs::path& staging, std::stop_token s
   });
 }
 
-Status TryOut(const BuildPlan& plan, const fs::path& staging, std::stop_token stop) {
-  const fs::path program = staging / "smoke.py";
-  CML_RETURN_IF_ERROR(
-      WriteFileAtomically(program, plan.runtime.smoke, 0444, Sync::kNotDurable));
+// One of the runtime's own programs, with the new environment's Python and an empty home.
+Status RunOwn(const BuildPlan& plan, const fs::path& program, std::string_view contents,
+              std::stop_token stop) {
+  CML_RETURN_IF_ERROR(WriteFileAtomically(program, contents, 0444, Sync::kNotDurable));
   const TempFolder scratch;
   ProcessSpec spec;
-  spec.argv =
-      DyingWithUs({(staging / "bin/python").string(), "-W", "ignore", program.string()});
+  spec.argv = DyingWithUs({(program.parent_path() / "bin/python").string(), "-W", "ignore",
+                           program.string(), std::string(ToString(plan.variant))});
   spec.env = BaseEnvironment(plan);
   spec.env["PYTHONDONTWRITEBYTECODE"] = "1";
   spec.env["HOME"] = scratch.path();
   if (plan.variant == Variant::kCpu) spec.env["CUDA_VISIBLE_DEVICES"] = "";
   spec.folder = scratch.path();
   CML_ASSIGN_OR_RETURN(const ProcessResult result, RunProcess(spec, kMostSmoke, std::move(stop)));
-  if (result.exit_code == 0) {
-    LogInfo("environment tried out", {{"says", LastLine(result.output)}});
-    return Ok{};
-  }
-  return Error(Code::kFailedPrecondition, "it does not train here: " + LastLine(result.output));
+  if (result.exit_code != 0) return Error(Code::kFailedPrecondition, LastLine(result.output));
+  LogInfo("environment program", {{"program", program.filename()}, {"says", LastLine(result.output)}});
+  return Ok{};
 }
 
 Status Fill(const BuildPlan& plan, const fs::path& staging, std::stop_token stop,
             const std::function<void(const std::string&)>& say) {
   CML_RETURN_IF_ERROR(Install(plan, staging, stop, say));
+  if (!plan.runtime.finish.empty()) {
+    CML_RETURN_IF_ERROR(RunOwn(plan, staging / "finish.py", plan.runtime.finish, stop));
+  }
   say("trying it out");
-  CML_RETURN_IF_ERROR(TryOut(plan, staging, stop));
+  const Status trained = RunOwn(plan, staging / "smoke.py", plan.runtime.smoke, stop);
+  if (!trained.ok()) {
+    return Error(trained.error().code(), "it does not train here: " + trained.error().message());
+  }
   const Result<std::uint64_t> size = Freeze(staging);
   if (!size.ok()) return size.error();
   // The name must not reach the disk before the files do.
@@ -179,9 +184,25 @@ Status Fill(const BuildPlan& plan, const fs::path& staging, std::stop_token stop
   if (!parent.ok()) return parent.error();
   if (::syncfs(parent.value().get()) != 0) return ErrnoError(errno, "sync", plan.folder);
   if (::rename(staging.c_str(), plan.folder.c_str()) != 0) {
-    return ErrnoError(errno, "rename to", plan.folder);
+    const int failed = errno;
+    if (!IsBuilt(plan.folder)) return ErrnoError(failed, "rename to", plan.folder);
+    return RemoveLeftover(staging);  // another server on this folder was faster
   }
   return SyncFolder(plan.folder.parent_path());
+}
+
+// A new folder that stays locked for as long as the descriptor is open, also against other servers
+// on the same data; a killed one leaves it unlocked.
+Result<Fd> MakeLocked(const fs::path& folder) {
+  CML_RETURN_IF_ERROR(MakeFolders(folder, 0755));
+  CML_ASSIGN_OR_RETURN(Fd fd, OpenFile(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return ErrnoError(errno, "lock", folder);
+  return fd;
+}
+
+bool IsLocked(const fs::path& folder) {
+  const Result<Fd> fd = OpenFile(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  return fd.ok() && ::flock(fd.value().get(), LOCK_EX | LOCK_NB) != 0;
 }
 
 fs::path Beside(const fs::path& folder, std::string_view prefix) {
@@ -195,9 +216,11 @@ Status BuildEnvironment(const BuildPlan& plan, std::stop_token stop,
                         const std::function<void(const std::string&)>& say) {
   CML_RETURN_IF_ERROR(MakeFolders(plan.folder.parent_path(), 0755));
   CML_RETURN_IF_ERROR(MakeFolders(plan.cache, 0755));
+  if (IsBuilt(plan.folder)) return Ok{};
   // A half one at the very place can only be somebody's doing by hand.
   CML_RETURN_IF_ERROR(RemoveEnvironment(plan.folder));
   const fs::path staging = Beside(plan.folder, kStaging);
+  CML_ASSIGN_OR_RETURN(const Fd lock, MakeLocked(staging));
   Status built = Fill(plan, staging, std::move(stop), say);
   if (!built.ok()) {
     const Status removed = RemoveLeftover(staging);
@@ -230,7 +253,8 @@ std::vector<fs::path> Leftovers(const fs::path& parent) {
   std::error_code error;
   for (fs::directory_iterator it(parent, error), end; !error && it != end; it.increment(error)) {
     const std::string name = it->path().filename();
-    if (name.starts_with(kStaging) || name.starts_with(kRemoved)) found.push_back(it->path());
+    const bool ours = name.starts_with(kStaging) || name.starts_with(kRemoved);
+    if (ours && !IsLocked(it->path())) found.push_back(it->path());
   }
   return found;
 }

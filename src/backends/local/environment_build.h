@@ -41,7 +41,8 @@ std::uint64_t BuiltSize(const std::filesystem::path& folder);  // bytes on disk;
 // Deletes a built environment: first out of sight by a rename, then from disk.
 Status RemoveEnvironment(const std::filesystem::path& folder);
 
-// What killed builds and removals have left in the parent folder.
+// What killed builds and removals have left in the parent folder; not what another server on the
+// same folder is still building.
 std::vector<std::filesystem::path> Leftovers(const std::filesystem::path& parent);
 Status RemoveLeftover(const std::filesystem::path& path);
 

@@ -54,6 +54,7 @@ Result<RuntimeDefinition> ReadDefinition(std::span<const EmbeddedFile> files,
     d.locks[name == "cpu" ? Variant::kCpu : Variant::kGpu] = std::string(contents);
   }
   if (!d.Has(Variant::kCpu)) return fault("every runtime has a cpu variant");
+  d.finish = std::string(ContentsOf(files, folder + "/finish.py"));
   d.smoke = std::string(ContentsOf(files, folder + "/smoke.py"));
   if (d.smoke.empty()) return fault("smoke.py is missing");
   d.build_constraints = std::string(ContentsOf(files, kBuildConstraints));

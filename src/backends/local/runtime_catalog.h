@@ -29,6 +29,7 @@ struct RuntimeDefinition {
   std::string description;
   bool is_default = false;            // of its name, when no version is given
   std::map<Variant, std::string> locks;  // requirements with hashes
+  std::string finish;                 // a program run after the installation; may be empty
   std::string smoke;                  // a program that trains a step and exits 0
   std::string build_constraints;      // for packages that come as source; may be empty
 

@@ -121,7 +121,7 @@ Result<UvEnvironments::Means> UvEnvironments::FindMeans(const RuntimeDefinition&
   means.interpreter = *interpreter;
   const std::uint64_t print =
       Fingerprint({kLayout, definition.locks.at(variant), definition.build_constraints,
-                   definition.smoke, means.interpreter.program.native()});
+                   definition.finish, definition.smoke, means.interpreter.program.native()});
   means.folder = options_.folder / fmt::format("{}-{}-{}-{:016x}", definition.ref.name,
                                                definition.ref.version, ToString(variant), print);
   return means;

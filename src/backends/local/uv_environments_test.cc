@@ -23,7 +23,7 @@ echo "$*" >> "$UV_TEST_CALLS"
 if [ "$1" = venv ]; then
   for folder; do :; done
   mkdir -p "$folder/bin" "$folder/lib"
-  printf '#!/bin/sh\nexec sh "$3"\n' > "$folder/bin/python"
+  printf '#!/bin/sh\nexec sh "$3" "$4"\n' > "$folder/bin/python"
   chmod 755 "$folder/bin/python"
   exit 0
 fi
@@ -198,6 +198,15 @@ TEST_F(UvEnvironmentsTest, ASmokeProgramThatFailsMakesItBroken) {
   EXPECT_EQ(OnDisk(), std::vector<std::string>{});
 }
 
+TEST_F(UvEnvironmentsTest, TheFinishProgramRunsBeforeTheSmokeProgram) {
+  auto runtime = Runtime("a", "", "test -e \"$(dirname \"$0\")/lib/finished\"");
+  runtime.finish = "echo \"$1\" > \"$(dirname \"$0\")/lib/finished\"";
+  Start(Options({runtime}));
+  const auto state = Wait({"a", "1.0"});
+  ASSERT_EQ(state.phase, Phase::kReady) << state.message;
+  EXPECT_EQ(ReadFile(state.folder / "lib/finished").value(), "cpu\n");
+}
+
 TEST_F(UvEnvironmentsTest, TellsHowFarItIsAndRefusesToRemoveMeanwhile) {
   Start(Options({Runtime("a", "wait")}));
   const auto state = Wait({"a", "1.0"}, "downloading big-package 2.5 MiB (0 of 1 downloads done)");
@@ -234,6 +243,18 @@ TEST_F(UvEnvironmentsTest, LeftoversOfAKilledServerAreNeitherUsedNorKept) {
   // The threads that sweep end with the object, after the sweep.
   while (fs::exists(half) || fs::exists(options.folder / ".removed-a-1.0")) std::this_thread::yield();
   EXPECT_EQ(OnDisk(), std::vector<std::string>{state.folder.filename()});
+}
+
+TEST_F(UvEnvironmentsTest, ServersMayShareTheFolder) {
+  const auto options = Options({Runtime("a", "wait")});
+  Start(options);
+  Wait({"a", "1.0"}, "downloading big-package 2.5 MiB (0 of 1 downloads done)");
+  UvEnvironments other(options);  // sweeps
+  EXPECT_EQ(Leftovers(options.folder), std::vector<fs::path>{});
+  OpenGate();
+  const auto state = Wait({"a", "1.0"});
+  ASSERT_EQ(state.phase, Phase::kReady) << state.message;
+  EXPECT_EQ(other.Ask({"a", "1.0"}, Variant::kCpu).phase, Phase::kReady);
 }
 
 TEST_F(UvEnvironmentsTest, SaysWhatIsMissingOnThisMachine) {

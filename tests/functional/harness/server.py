@@ -42,7 +42,8 @@ def environments_folder():
 class Server:
     """Starts on construction. The options of `config` go into a configuration file."""
 
-    def __init__(self, folder, config=None, arguments=(), as_prefix=()):
+    def __init__(self, folder, config=None, arguments=(), as_prefix=(), binary=None):
+        self.binary = Path(binary or cloudml_binary())
         self.folder = Path(folder)
         self.data = self.folder / "data"
         self.config = {"environments_folder": str(environments_folder()), **(config or {})}
@@ -60,7 +61,7 @@ class Server:
         assert self.process is None
         config_file = self.folder / "cloudml.yaml"
         config_file.write_text(json.dumps(self.config, indent=2))  # JSON is YAML
-        command = [*self.prefix, str(cloudml_binary()), "server", "--data", str(self.data),
+        command = [*self.prefix, str(self.binary), "server", "--data", str(self.data),
                    "--listen", f"127.0.0.1:{self.port}", "--config", str(config_file),
                    *self.arguments]
         with open(self.folder / "server.log", "ab") as log:
@@ -159,7 +160,7 @@ class Server:
         try:
             self.stop()
         finally:
-            for pid in self.processes():
+            for pid in {*self.processes(), *self.jobs_processes()}:
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
@@ -194,7 +195,7 @@ class Server:
                 continue
             try:
                 program = os.readlink(entry / "exe").removesuffix(" (deleted)")
-                if program != str(cloudml_binary()) or int(entry.name) == self.pid:
+                if program != str(self.binary) or (self.process and int(entry.name) == self.pid):
                     continue
                 files = [os.fsencode(os.readlink(fd)) for fd in (entry / "fd").iterdir()]
             except OSError:
