@@ -225,11 +225,15 @@ Cgroup Cgroup::At(std::vector<fs::path> folders) {
   return {v1 ? CgroupMode::kV1 : CgroupMode::kV2, std::move(folders)};
 }
 
-Result<Cgroup> Cgroup::Make(const CgroupParent& parent, const std::string& name,
-                            const Limits& limits) {
+Cgroup Cgroup::Of(const CgroupParent& parent, const std::string& name) {
   std::vector<fs::path> folders;
   for (const auto& above : parent.folders) folders.push_back(above.empty() ? above : above / name);
-  Cgroup group(parent.mode, std::move(folders));
+  return {parent.mode, std::move(folders)};
+}
+
+Result<Cgroup> Cgroup::Make(const CgroupParent& parent, const std::string& name,
+                            const Limits& limits) {
+  Cgroup group = Of(parent, name);
   for (const auto& folder : group.Distinct()) {
     if (!MakeGroup(folder)) return ErrnoError(errno, "make control group", folder);
   }

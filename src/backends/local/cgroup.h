@@ -65,6 +65,8 @@ class Cgroup {
   // Makes the group and sets its limits.
   static Result<Cgroup> Make(const CgroupParent& parent, const std::string& name,
                              const Limits& limits);
+  // What an earlier Make has made, or would have.
+  static Cgroup Of(const CgroupParent& parent, const std::string& name);
   // From the folders of an earlier Make.
   static Cgroup At(std::vector<std::filesystem::path> folders);
 

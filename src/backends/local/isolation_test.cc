@@ -141,19 +141,19 @@ print('personality question', hex(libc.personality(0xffffffff)))
 
 TEST_F(Isolation, TheSystemIsReadOnlyAndTheJobsOwnFoldersAreNot) {
   RunSpec spec = Script(
-      "for f in / /usr /etc /job /job/etc /job/packages /fds /run /dev /sys /proc/sys/kernel; do "
+      "for f in / /usr /etc /job /job/etc /job/packages /run /dev /sys /proc/sys/kernel; do "
       "touch $f/x 2>/dev/null && echo writable $f; done; "
-      "for f in /job/work /job/status /job/checkpoint /fds/data /tmp /var/tmp /dev/shm; do "
+      "for f in /job/work /job/layer /job/status /job/checkpoint /fds/data /tmp /var/tmp /dev/shm; do "
       "touch $f/x || echo not writable $f; done; pwd; echo $HOME; cat /job/etc/run.sh; hostname; "
       "cat /etc/passwd | grep -c job; getent hosts localhost | wc -l; test -e /dev/null && cat < /dev/null");
   spec.files["run.sh"] = "a-script\n";
   spec.checkpoint_key = "k3v9x0q2ab";
-  spec.buckets = {{"data"}};
-  const auto bucket = folder_.path() / "bucket";
+  const auto bucket = folder_.path() / "buckets" / "data";
+  ASSERT_TRUE(MakeFolders(bucket.parent_path(), 0755).ok());
   ASSERT_TRUE(MakeFolders(bucket).ok());
   if (::geteuid() == 0) { ASSERT_EQ(::chown(bucket.c_str(), 20'001, 20'001), 0); }
-  options_.bucket = [bucket](const OrgId&, const std::string&) -> Result<std::filesystem::path> {
-    return bucket;
+  options_.buckets = [bucket](const OrgId&) -> Result<std::filesystem::path> {
+    return bucket.parent_path();
   };
   const RunStatus status = RunToEnd(spec);
   EXPECT_EQ(status.state, RunState::kSucceeded) << status.message;
@@ -163,11 +163,12 @@ TEST_F(Isolation, TheSystemIsReadOnlyAndTheJobsOwnFoldersAreNot) {
 
 TEST_F(Isolation, ADaemonThatIsLeftBehindEndsWithTheJob) {
   // Its lock on a file of the bucket tells us whether it lives.
-  const auto bucket = folder_.path() / "bucket";
+  const auto bucket = folder_.path() / "buckets" / "data";
+  ASSERT_TRUE(MakeFolders(bucket.parent_path(), 0755).ok());
   ASSERT_TRUE(MakeFolders(bucket).ok());
   if (::geteuid() == 0) { ASSERT_EQ(::chown(bucket.c_str(), 20'001, 20'001), 0); }
-  options_.bucket = [bucket](const OrgId&, const std::string&) -> Result<std::filesystem::path> {
-    return bucket;
+  options_.buckets = [bucket](const OrgId&) -> Result<std::filesystem::path> {
+    return bucket.parent_path();
   };
   RunSpec spec = Script(Python(R"(
 import fcntl, os, signal, time
@@ -183,7 +184,6 @@ if os.fork() == 0:
 os.read(ready, 1)
 print('daemon is up')
 )"));
-  spec.buckets = {{"data"}};
   const RunStatus status = RunToEnd(spec);
   EXPECT_EQ(status.state, RunState::kSucceeded) << status.message;
   EXPECT_EQ(Log(key_), "daemon is up\n");

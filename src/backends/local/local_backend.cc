@@ -16,6 +16,7 @@
 #include "backends/local/recycling.h"
 #include "backends/local/replica_lock.h"
 #include "backends/local/seccomp_filter.h"
+#include "backends/local/weak_limits.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
@@ -228,6 +229,22 @@ ReplicaStatus LocalBackend::ObserveReplica(const RunKey& key, const Role& role,
   return record->status;
 }
 
+// A sandbox dies with its shim; this makes sure, and waits for the last of it. One that was killed
+// while it got ready can have left a process that waits for ever.
+Status LocalBackend::EndWhatIsLeft(const RunKey& key, const std::string& replica) {
+  const auto text = ReadFile(context_.layout.Replica(key, replica) / kPlanFile);
+  const auto plan = text.ok() ? ParsePlan(text.value()) : std::nullopt;
+  if (!plan) return Ok{};  // no shim could start anything
+  if (plan->cgroup_parent.mode == CgroupMode::kNone) {
+    KillMarked(MarkOf(context_.layout.data, ToString(key) + "." + replica));
+    return Ok{};
+  }
+  const Cgroup group = Cgroup::Of(plan->cgroup_parent, plan->cgroup_name);
+  CML_RETURN_IF_ERROR(group.Kill(milliseconds(5'000)));
+  (void)group.Remove(milliseconds(1'000));
+  return Ok{};
+}
+
 ReplicaStatus LocalBackend::DeclareLost(const RunKey& key, ReplicaRecord record) {
   const std::string name = ReplicaName(record.status.role, record.status.index);
   const fs::path status_file = context_.layout.StatusOf(key, name);
@@ -238,13 +255,10 @@ ReplicaStatus LocalBackend::DeclareLost(const RunKey& key, ReplicaRecord record)
   }
   const bool same_boot = record.boot_id == boot_id_;
   if (same_boot) {
-    // The sandbox died with its shim; this makes sure, and waits for the last of it.
-    const Cgroup group = Cgroup::At(record.cgroups);
-    if (!group.Kill(milliseconds(5'000)).ok()) return record.status;
-    const CgroupUsage usage = group.Usage();
+    const CgroupUsage usage = Cgroup::At(record.cgroups).Usage();
     record.status.usage.cpu_millis = usage.cpu_millis;
     record.status.usage.memory_peak = usage.memory_peak;
-    (void)group.Remove(milliseconds(1'000));
+    if (!EndWhatIsLeft(key, name).ok()) return record.status;
   }
   ReplicaStatus running = record.status;
   record.status.state = RunState::kFailed;
@@ -316,10 +330,8 @@ Status LocalBackend::Remove(const RunKey& key, Deadline by) {
     CML_ASSIGN_OR_RETURN(Fd lock, TakeOver(entry.path(), layout.StatusOf(key, name), by));
     locks.push_back(std::move(lock));
     const auto record = ReadReplica(layout.StatusOf(key, name));
-    if (!record || IsFinal(record->status.state) || record->boot_id != boot_id_) continue;
-    const Cgroup group = Cgroup::At(record->cgroups);
-    CML_RETURN_IF_ERROR(group.Kill(milliseconds(5'000)));
-    (void)group.Remove(milliseconds(1'000));
+    if (record && IsFinal(record->status.state)) continue;
+    CML_RETURN_IF_ERROR(EndWhatIsLeft(key, name));
   }
   if (const auto spec = SpecOf(key); spec && names.size() == 1) {
     if (const fs::path kept = preparation_.Recycle(key, *spec); !kept.empty()) {

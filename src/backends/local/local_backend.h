@@ -87,6 +87,7 @@ class LocalBackend final : public Backend {
   std::optional<RunSpec> SpecOf(const RunKey& key) const;
   std::uint64_t HighestRemoved(const ResourceId& resource) const;
   ReplicaStatus ObserveReplica(const RunKey& key, const Role& role, std::uint32_t index);
+  Status EndWhatIsLeft(const RunKey& key, const std::string& replica);
   ReplicaStatus DeclareLost(const RunKey& key, ReplicaRecord record);
 
   const PreparationContext context_;
@@ -100,6 +101,7 @@ class LocalBackend final : public Backend {
   std::map<RunKey, Pending> pending_;
   std::deque<RunKey> queue_;
   bool trash_ = true;  // something may lie there
+  std::uint64_t timers_ = 0;  // grows when a retry_at is set
 
   std::unique_ptr<StatusWatcher> watcher_;
   std::vector<std::jthread> workers_;

@@ -132,12 +132,12 @@ TEST_F(LocalBackendTest, StopAsksAndThenKills) {
 }
 
 TEST_F(LocalBackendTest, ARestartedServerFindsTheRunAndLosesNothing) {
-  const auto go = folder_.path() / "bucket";
+  const auto go = folder_.path() / "buckets" / "data";
+  ASSERT_TRUE(MakeFolders(go.parent_path(), 0755).ok());
   ASSERT_TRUE(MakeFolders(go).ok());
   if (::geteuid() == 0) { ASSERT_EQ(::chown(go.c_str(), 20'001, 20'001), 0); }
-  options_.bucket = [go](const OrgId&, const std::string&) -> Result<std::filesystem::path> { return go; };
+  options_.buckets = [go](const OrgId&) -> Result<std::filesystem::path> { return go.parent_path(); };
   RunSpec spec = Script("echo before; mkfifo /fds/data/go; cat /fds/data/go; echo after; exit 5");
-  spec.buckets = {{"data"}};
   key_.incarnation = 1;
   ASSERT_TRUE(Backend().Ensure(key_, spec, In(seconds(5))).ok());
   WaitForLog(key_, "before");
@@ -173,6 +173,46 @@ TEST_F(LocalBackendTest, AShimThatIsKilledTakesItsJobWithIt) {
   ASSERT_TRUE(Backend().Ensure(key_, Script("echo again"), In(seconds(5))).ok());
   EXPECT_EQ(Status(key_).reason, "RunLost");
   EXPECT_EQ(Log(key_), "started\n");
+}
+
+// Processes of our runs, found by what no sandbox can hide: the user that they run as, or the list
+// of bubblewraps with our filter open.
+int SandboxesOf(const std::filesystem::path& data) {
+  int found = 0;
+  std::error_code ec;
+  for (const auto& process : std::filesystem::directory_iterator("/proc", ec)) {
+    for (const auto& fd : std::filesystem::directory_iterator(process.path() / "fd", ec)) {
+      const auto target = std::filesystem::read_symlink(fd.path(), ec).string();
+      if (target.starts_with((data / "sandbox").string())) {
+        ++found;
+        break;
+      }
+    }
+  }
+  return found;
+}
+
+TEST_F(LocalBackendTest, AShimThatIsKilledAtAnyMomentLeavesNothing) {
+  for (const auto choice : {CgroupChoice::kBest, CgroupChoice::kNone}) {
+    options_.cgroups = choice;
+    Open();
+    for (int i = 0; i < 18; ++i) {
+      ++key_.incarnation;
+      ASSERT_TRUE(Backend().Ensure(key_, Command({"sleep", "100000"}), In(seconds(5))).ok());
+      const auto replica = options_.data / "runs" / ToString(key_) / "worker-0";
+      const auto at = In(std::chrono::microseconds(400 * i));  // into its start
+      while (std::chrono::steady_clock::now() < at) std::this_thread::yield();
+      if (i % 3 == 0) {
+        while (!SignalShim(replica, SIGKILL)) std::this_thread::yield();
+        while (ReplicaIsLocked(replica)) std::this_thread::yield();
+      } else if (i % 3 == 1) {
+        ASSERT_TRUE(Backend().Stop(key_, In(seconds(5))).ok());
+        EXPECT_EQ(WaitForEnd(key_).reason, "Stopped");
+      }
+      ASSERT_TRUE(Backend().Remove(key_, In(seconds(10))).ok());
+    }
+    EXPECT_EQ(SandboxesOf(options_.data), 0);
+  }
 }
 
 TEST_F(LocalBackendTest, ARunFromBeforeARestartOfTheMachineIsLost) {
@@ -231,6 +271,41 @@ TEST_F(LocalBackendTest, RemoveKillsWhatRuns) {
   EXPECT_TRUE(Backend().List(In(seconds(1))).value().empty());
 }
 
+TEST_F(LocalBackendTest, NothingOfARemovedRunReachesTheNext) {
+  RunSpec spec = Script("cat /job/etc/* /job/work/* /job/layer/* /tmp/* /job/status/* 2>/dev/null;"
+                        "ls -A /job/work /job/layer /tmp /job/status | wc -l; ls /job/etc;"
+                        "for f in work layer status; do echo left-$f > /job/$f/left; done;"
+                        "echo left-tmp > /tmp/left; echo word > /job/status/message; chmod 777 /job/work");
+  spec.files = {{"one.sh", "old-script\n"}};
+  const RunStatus first = RunToEnd(spec);
+  EXPECT_EQ(first.message, "word");
+  for (const bool again : {true, false}) {
+    ASSERT_TRUE(Backend().Remove(key_, In(seconds(5))).ok());
+    spec.files = {{again ? "two.sh" : "three.sh", "n\n"}};
+    spec.roles[0].name = again ? "chief" : "worker";
+    const RunStatus next = RunToEnd(spec);
+    EXPECT_EQ(next.state, RunState::kSucceeded) << next.message;
+    EXPECT_EQ(Log(key_, spec.roles[0].name), std::string("n\n7\n") + (again ? "two.sh" : "three.sh") + "\n");
+  }
+  // A folder that holds folders is not used again.
+  ASSERT_TRUE(Backend().Remove(key_, In(seconds(5))).ok());
+  (void)RunToEnd(Script("mkdir -p /tmp/a/b; echo x > /tmp/a/b/c"));
+  ASSERT_TRUE(Backend().Remove(key_, In(seconds(5))).ok());
+  (void)RunToEnd(Script("ls -A /tmp"));
+  EXPECT_EQ(Log(key_), "");
+}
+
+TEST_F(LocalBackendTest, ADamagedStatusIsALostRunAndNeverANewOne) {
+  (void)RunToEnd(Command({"echo", "once"}));
+  const auto file = options_.data / "status" / (ToString(key_) + ".worker-0");
+  const auto replica = options_.data / "runs" / ToString(key_) / "worker-0";
+  while (ReplicaIsLocked(replica)) std::this_thread::yield();
+  ASSERT_TRUE(WriteFileAtomically(file, "state=succ").ok());
+  ASSERT_TRUE(Backend().Ensure(key_, Command({"echo", "twice"}), In(seconds(5))).ok());
+  EXPECT_EQ(Status(key_).reason, "RunLost");
+  EXPECT_EQ(Log(key_), "once\n");
+}
+
 TEST_F(LocalBackendTest, CheckpointsOutliveIncarnations) {
   RunSpec spec = Script("cat /job/checkpoint/step 2>/dev/null; echo 100 > /job/checkpoint/step");
   spec.checkpoint_key = "k3v9x0q2ab";
@@ -245,13 +320,13 @@ TEST_F(LocalBackendTest, CheckpointsOutliveIncarnations) {
 
 TEST_F(LocalBackendTest, PackagesAreFetchedInTheBackground) {
   std::latch asked(1), go(1);
-  options_.fetch = [&](const OrgId& org, const std::string& uri, const std::filesystem::path& to) -> cml::Status {
+  options_.fetch = [&](const OrgId& org, const Fetch& fetch, const std::filesystem::path& to) -> cml::Status {
     asked.count_down();
     go.wait();
-    return WriteFileAtomically(to, org.str() + " " + uri);
+    return WriteFileAtomically(to, org.str() + " " + fetch.uri);
   };
   RunSpec spec = Script("cat /job/packages/a.tar.gz");
-  spec.fetches = {{"fds://b/a.tar.gz", "a.tar.gz"}};
+  spec.fetches = {{"fds://b/a.tar.gz", "a.tar.gz", {}, {}}};
   key_.incarnation = 1;
   ASSERT_TRUE(Backend().Ensure(key_, spec, In(seconds(5))).ok());
   asked.wait();
@@ -265,11 +340,11 @@ TEST_F(LocalBackendTest, PackagesAreFetchedInTheBackground) {
 }
 
 TEST_F(LocalBackendTest, APackageThatIsNotThereFailsTheRunForGood) {
-  options_.fetch = [](const OrgId&, const std::string&, const std::filesystem::path&) -> cml::Status {
+  options_.fetch = [](const OrgId&, const Fetch&, const std::filesystem::path&) -> cml::Status {
     return Error(Code::kNotFound, "no such object");
   };
   RunSpec spec = Command({"true"});
-  spec.fetches = {{"fds://b/a.tar.gz", "a.tar.gz"}};
+  spec.fetches = {{"fds://b/a.tar.gz", "a.tar.gz", {}, {}}};
   const RunStatus status = RunToEnd(spec);
   EXPECT_EQ(status.reason, "PackageError");
   EXPECT_EQ(status.message, "package \"fds://b/a.tar.gz\": no such object");
@@ -280,12 +355,12 @@ TEST_F(LocalBackendTest, APackageThatIsNotThereFailsTheRunForGood) {
 
 TEST_F(LocalBackendTest, AStopBeforeTheStartIsKept) {
   std::latch go(1);
-  options_.fetch = [&](const OrgId&, const std::string&, const std::filesystem::path& to) -> cml::Status {
+  options_.fetch = [&](const OrgId&, const Fetch&, const std::filesystem::path& to) -> cml::Status {
     go.wait();
     return WriteFileAtomically(to, "x");
   };
   RunSpec spec = Command({"echo", "ran"});
-  spec.fetches = {{"fds://b/a", "a"}};
+  spec.fetches = {{"fds://b/a", "a", {}, {}}};
   key_.incarnation = 1;
   ASSERT_TRUE(Backend().Ensure(key_, spec, In(seconds(5))).ok());
   ASSERT_TRUE(Backend().Stop(key_, In(seconds(5))).ok());

@@ -20,7 +20,7 @@ namespace cml::backends::local {
 ShimLauncher& TestLauncher();
 std::string TestProgram();  // our own executable; `TestProgram() shim FOLDER` is a shim
 
-inline Deadline In(std::chrono::milliseconds most) { return std::chrono::steady_clock::now() + most; }
+inline Deadline In(std::chrono::microseconds most) { return std::chrono::steady_clock::now() + most; }
 
 class LocalBackendTest : public ::testing::Test {
  protected:

@@ -13,6 +13,7 @@
 #include "backends/local/replica_files.h"
 #include "backends/local/recycling.h"
 #include "backends/local/replica_lock.h"
+#include "backends/local/weak_limits.h"
 #include "base/file.h"
 #include "base/random.h"
 #include "base/strings.h"
@@ -292,6 +293,9 @@ Status Preparation::Launch(const RunKey& key, const RunSpec& spec, const Shared&
       {"PATH", "/usr/local/bin:/usr/bin:/bin"}};
   for (const auto* more : {&c_.options.env, &shared.environment.env, &member.role.env}) {
     for (const auto& [variable, value] : *more) env[variable] = value;
+  }
+  if (c_.cgroups.mode == CgroupMode::kNone) {
+    env[kMarkVariable] = MarkOf(c_.layout.data, ToString(key) + "." + name);
   }
   env["CUDA_VISIBLE_DEVICES"] = VisibleDevices(gpus);
 

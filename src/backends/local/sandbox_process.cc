@@ -64,10 +64,13 @@ struct Child {
   int input, output;
   const int* keep;  // descriptors that bubblewrap shall have, ends with -1
   const int* doors;
+  pid_t shim;
   rlim_t most_file_bytes, most_processes;  // 0: no limit
 };
 
 [[noreturn]] void BecomeSandbox(const Child& child) {
+  // bubblewrap asks for the same, but a shim may die before it does.
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || ::getppid() != child.shim) ::_exit(126);
   for (const int* door = child.doors; *door >= 0; ++door) {
     if (::write(*door, "0", 1) != 1) ::_exit(126);  // better not at all than without its limits
   }
@@ -150,6 +153,7 @@ Result<SandboxProcess> SandboxProcess::Start(const ShimPlan& plan, const Cgroup&
                     output.write.get(),
                     keep.data(),
                     door_numbers.data(),
+                    ::getpid(),
                     static_cast<rlim_t>(plan.limits.disk_bytes),
                     most_processes};
   process.pid_ = Spawn(child);
@@ -193,6 +197,18 @@ void SandboxProcess::ReadReport() {
   if (const auto code = number("\"exit-code\":")) exit_code_ = *code;
 }
 
+void SandboxProcess::KillChildren() {
+  if (init_ > 0) ::kill(init_, SIGKILL);
+  const std::string self = std::to_string(::getpid());
+  auto children = ReadFile("/proc/self/task/" + self + "/children", 1 << 16);
+  if (!children.ok()) return;
+  for (const std::string_view word : Split(children.value(), ' ')) {
+    if (const auto pid = ParseInt(word); pid && *pid > 1) {
+      ::kill(static_cast<pid_t>(*pid), SIGKILL);
+    }
+  }
+}
+
 void SandboxProcess::Terminate() {
   ReadReport();
   if (init_ > 0) ::kill(-init_, SIGTERM);
@@ -218,9 +234,10 @@ bool SandboxProcess::Reap() {
     if (pid != pid_) continue;
     ReadReport();
     pid_ = -1;
-    // What the command left behind lives in the namespace of process 1, which is our child now.
-    if (init_ > 0) ::kill(init_, SIGKILL);
   }
+  // What is left lives in the namespace of process 1, which is our child now. One that is still
+  // getting ready does not notice that bubblewrap has gone.
+  if (pid_ < 0) KillChildren();
   return false;
 }
 

@@ -37,6 +37,7 @@ class SandboxProcess {
  private:
   SandboxProcess() = default;
   void ReadReport();
+  void KillChildren();
 
   pid_t pid_ = -1;       // of bubblewrap; -1 once it has been reaped
   pid_t init_ = -1;      // of process 1 inside, which also leads the command's process group

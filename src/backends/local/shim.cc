@@ -71,6 +71,13 @@ std::string DescribeExit(int code) {
   return fmt::format("exit status {}", code);
 }
 
+sigset_t OurSignals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int number : {SIGTERM, SIGINT, SIGCHLD}) ::sigaddset(&set, number);
+  return set;
+}
+
 class Shim {
  public:
   Shim(fs::path folder, ShimPlan plan, logs::LogWriter log)
@@ -106,8 +113,9 @@ class Shim {
   bool gone_ = false;
 
   std::string reason_, message_;  // why we end it; empty: it ends by itself
-  std::optional<Steady::time_point> kill_at_, wall_at_, disk_at_, sample_at_, memory_at_;
+  std::optional<Steady::time_point> terminate_at_, kill_at_, wall_at_, disk_at_, sample_at_, memory_at_;
   int memory_checks_ = 0;
+  Steady::time_point released_;  // when the command might start
   Usage sampled_;
   std::uint64_t lost_bytes_ = 0;
   std::string last_output_;  // the end of it, for the message when the sandbox does not start
@@ -142,10 +150,7 @@ int Shim::Run() {
 }
 
 Status Shim::Start() {
-  sigset_t set;
-  ::sigemptyset(&set);
-  for (const int number : {SIGTERM, SIGINT, SIGCHLD}) ::sigaddset(&set, number);
-  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  const sigset_t set = OurSignals();
   signals_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!signals_.valid()) return ErrnoError(errno, "receive", "signals");
   ::signal(SIGPIPE, SIG_IGN);
@@ -163,6 +168,7 @@ Status Shim::Start() {
   record_.status.started = SystemClock().Now();
   CML_RETURN_IF_ERROR(WriteReplica(plan_.status_file, record_, Sync::kDurable, folder_ / kFirstStatus));
   CML_RETURN_IF_ERROR(process_->Release());
+  released_ = Steady::now();
 
   const auto now = Steady::now();
   if (plan_.wall_seconds > 0) wall_at_ = now + std::chrono::seconds(plan_.wall_seconds);
@@ -173,7 +179,7 @@ Status Shim::Start() {
 
 int Shim::MillisToNextCheck() const {
   std::optional<Steady::time_point> next;
-  for (const auto& at : {kill_at_, wall_at_, disk_at_, sample_at_, memory_at_}) {
+  for (const auto& at : {terminate_at_, kill_at_, wall_at_, disk_at_, sample_at_, memory_at_}) {
     if (at && (!next || *at < *next)) next = at;
   }
   if (!next) return -1;
@@ -245,6 +251,10 @@ void Shim::Pump() {
 
 void Shim::CheckTimes() {
   const auto now = Steady::now();
+  if (terminate_at_ && now >= *terminate_at_) {
+    terminate_at_.reset();
+    process_->Terminate();
+  }
   if (kill_at_ && now >= *kill_at_) {
     kill_at_ = now + std::chrono::seconds(1);  // again, should something have forked meanwhile
     process_->Kill();
@@ -264,7 +274,7 @@ void Shim::CheckTimes() {
 void Shim::CheckDisk() {
   const auto begin = Steady::now();
   const std::int64_t limit = plan_.limits.disk_bytes;
-  const std::int64_t used = DiskUsage({folder_ / "work", folder_ / "tmp"}, limit * 2);
+  const std::int64_t used = DiskUsage({folder_ / "work", folder_ / "layer", folder_ / "tmp"}, limit * 2);
   if (used > limit) {
     disk_at_.reset();
     End("DiskLimit",
@@ -304,8 +314,9 @@ void Shim::End(std::string reason, std::string message, milliseconds grace) {
     message_ = std::move(message);
   }
   if (grace > milliseconds(0)) {
-    process_->Terminate();
-    kill_at_ = Steady::now() + grace;
+    // Process 1 alone exists at first, and it would not hear the signal.
+    terminate_at_ = std::max(Steady::now(), released_ + milliseconds(150));
+    kill_at_ = *terminate_at_ + grace;
   } else {
     process_->Kill();
     kill_at_ = Steady::now() + std::chrono::seconds(1);
@@ -364,6 +375,9 @@ void Shim::WriteFinal(RunState state, std::string reason, std::string message) {
 }  // namespace
 
 int RunShim(const fs::path& replica_folder) {
+  // From when the lock tells our number, a signal must wait for us to read it.
+  const sigset_t set = OurSignals();
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
   const Fd lock = TakeReplicaLock(replica_folder);
   if (!lock.valid()) return 0;
   auto text = ReadFile(replica_folder / kPlanFile);
