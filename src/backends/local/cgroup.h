@@ -21,9 +21,12 @@ namespace cml::backends::local {
 enum class CgroupMode { kNone, kV1, kV2 };
 constexpr std::string_view ToString(CgroupMode m) noexcept {
   switch (m) {
-    case CgroupMode::kNone: return "none";
-    case CgroupMode::kV1: return "v1";
-    case CgroupMode::kV2: return "v2";
+    case CgroupMode::kNone:
+      return "none";
+    case CgroupMode::kV1:
+      return "v1";
+    case CgroupMode::kV2:
+      return "v2";
   }
   return "";
 }

@@ -58,8 +58,8 @@ class LocalBackend final : public Backend {
   struct Pending {
     RuntimeRef runtime;
     std::string message;
-    bool busy = false;   // in the queue or in a thread's hands
-    bool again = false;  // its environment progressed while it was busy
+    bool busy = false;      // in the queue or in a thread's hands
+    bool again = false;     // its environment progressed while it was busy
     bool launched = false;  // its shims' first word is awaited
     int attempts = 0;
     std::optional<std::chrono::steady_clock::time_point> retry_at;
@@ -100,7 +100,7 @@ class LocalBackend final : public Backend {
   std::condition_variable_any wake_;
   std::map<RunKey, Pending> pending_;
   std::deque<RunKey> queue_;
-  bool trash_ = true;  // something may lie there
+  bool trash_ = true;         // something may lie there
   std::uint64_t timers_ = 0;  // grows when a retry_at is set
 
   std::unique_ptr<StatusWatcher> watcher_;

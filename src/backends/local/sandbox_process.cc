@@ -146,16 +146,11 @@ Result<SandboxProcess> SandboxProcess::Start(const ShimPlan& plan, const Cgroup&
   if (plan.limits.processes > 0 && !group.limits_processes()) {
     most_processes = static_cast<rlim_t>(ProcessLimitFor(plan.uid, plan.limits.processes));
   }
-  const Child child{plan.bwrap.c_str(),
-                    argv.data(),
-                    envp.data(),
-                    nothing.get(),
-                    output.write.get(),
-                    keep.data(),
-                    door_numbers.data(),
-                    ::getpid(),
-                    static_cast<rlim_t>(plan.limits.disk_bytes),
-                    most_processes};
+  const Child child{
+      plan.bwrap.c_str(),  argv.data(),        envp.data(),
+      nothing.get(),       output.write.get(), keep.data(),
+      door_numbers.data(), ::getpid(),         static_cast<rlim_t>(plan.limits.disk_bytes),
+      most_processes};
   process.pid_ = Spawn(child);
   if (process.pid_ < 0) return ErrnoError(errno, "start", plan.bwrap);
   ::fcntl(output.read.get(), F_SETFL, O_NONBLOCK);

@@ -43,23 +43,24 @@ constexpr std::size_t kMostMessage = 4 * 1024;
 // A short file that the job may have left: plain file, no link, no pipe that would block us.
 std::string ReadFromJob(const fs::path& path) {
   auto file = OpenFile(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-  struct stat st{};
+  struct stat st {};
   if (!file.ok() || ::fstat(file.value().get(), &st) != 0 || !S_ISREG(st.st_mode)) return {};
   std::array<char, kMostMessage> buffer;
   const ssize_t n = ::read(file.value().get(), buffer.data(), buffer.size());
   if (n <= 0) return {};
   std::string text(Trim(std::string_view(buffer.data(), static_cast<std::size_t>(n))));
-  std::replace_if(text.begin(), text.end(), [](char c) {
-    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
+  std::replace_if(
+      text.begin(), text.end(),
+      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
   return IsValidUtf8(text) ? text : std::string();
 }
 
 std::string ReasonFromJob(const fs::path& path) {
   std::string word = ReadFromJob(path);
-  const bool good = !word.empty() && word.size() <= 40 &&
-                    std::all_of(word.begin(), word.end(), [](char c) {
-                      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-                    });
+  const bool good =
+      !word.empty() && word.size() <= 40 && std::all_of(word.begin(), word.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+      });
   return good ? word : std::string();
 }
 
@@ -113,7 +114,8 @@ class Shim {
   bool gone_ = false;
 
   std::string reason_, message_;  // why we end it; empty: it ends by itself
-  std::optional<Steady::time_point> terminate_at_, kill_at_, wall_at_, disk_at_, sample_at_, memory_at_;
+  std::optional<Steady::time_point> terminate_at_, kill_at_, wall_at_, disk_at_, sample_at_,
+      memory_at_;
   int memory_checks_ = 0;
   Steady::time_point released_;  // when the command might start
   Usage sampled_;
@@ -135,7 +137,8 @@ int Shim::Run() {
         OnSignals();
       }
     }
-    if (::access(plan_.status_file.c_str(), F_OK) != 0 && started.error().code() == Code::kUnavailable) {
+    if (::access(plan_.status_file.c_str(), F_OK) != 0 &&
+        started.error().code() == Code::kUnavailable) {
       (void)group_.Remove(milliseconds(500));
       return 1;  // no space for the proof that it started, so it has not
     }
@@ -166,7 +169,8 @@ Status Shim::Start() {
   // The proof reaches the disk while the sandbox gets ready, and before its command may start.
   record_.status.state = RunState::kRunning;
   record_.status.started = SystemClock().Now();
-  CML_RETURN_IF_ERROR(WriteReplica(plan_.status_file, record_, Sync::kDurable, folder_ / kFirstStatus));
+  CML_RETURN_IF_ERROR(
+      WriteReplica(plan_.status_file, record_, Sync::kDurable, folder_ / kFirstStatus));
   CML_RETURN_IF_ERROR(process_->Release());
   released_ = Steady::now();
 
@@ -274,12 +278,14 @@ void Shim::CheckTimes() {
 void Shim::CheckDisk() {
   const auto begin = Steady::now();
   const std::int64_t limit = plan_.limits.disk_bytes;
-  const std::int64_t used = DiskUsage({folder_ / "work", folder_ / "layer", folder_ / "tmp"}, limit * 2);
+  const std::int64_t used =
+      DiskUsage({folder_ / "work", folder_ / "layer", folder_ / "tmp"}, limit * 2);
   if (used > limit) {
     disk_at_.reset();
     End("DiskLimit",
         fmt::format("killed at the disk limit of {}: its working directory held {}{}",
-                    FormatBytes(static_cast<std::uint64_t>(limit)), used >= limit * 2 ? "over " : "",
+                    FormatBytes(static_cast<std::uint64_t>(limit)),
+                    used >= limit * 2 ? "over " : "",
                     FormatBytes(static_cast<std::uint64_t>(used))),
         milliseconds(0));
     return;
@@ -332,17 +338,18 @@ void Shim::Conclude() {
     // At least this: the time of all processes that were waited for, the largest one's memory.
     Usage& usage = record_.status.usage;
     const auto millis = [](const timeval& t) { return t.tv_sec * 1'000 + t.tv_usec / 1'000; };
-    usage.cpu_millis = std::max<std::int64_t>(usage.cpu_millis, millis(all.ru_utime) + millis(all.ru_stime));
+    usage.cpu_millis =
+        std::max<std::int64_t>(usage.cpu_millis, millis(all.ru_utime) + millis(all.ru_stime));
     usage.memory_peak = std::max<std::int64_t>(usage.memory_peak, all.ru_maxrss * 1'024);
   }
   const auto code = process_->exit_code();
   const bool failed = !code || *code != 0;
   if (used.oom_kills > 0 && failed && reason_.empty()) reason_ = "OutOfMemory";
   if (reason_ == "OutOfMemory") {
-    message_ = fmt::format(
-        "out of memory: killed at the limit of {}, peak {}",
-        FormatBytes(static_cast<std::uint64_t>(plan_.limits.memory_bytes)),
-        FormatBytes(static_cast<std::uint64_t>(record_.status.usage.memory_peak)));
+    message_ =
+        fmt::format("out of memory: killed at the limit of {}, peak {}",
+                    FormatBytes(static_cast<std::uint64_t>(plan_.limits.memory_bytes)),
+                    FormatBytes(static_cast<std::uint64_t>(record_.status.usage.memory_peak)));
   }
   if (!reason_.empty()) {
     record_.status.exit_code = code.value_or(kKilled);
@@ -350,8 +357,9 @@ void Shim::Conclude() {
   }
   if (!code) {
     const std::string said(Trim(last_output_));
-    return WriteFinal(RunState::kFailed, "StartFailed",
-                      "the sandbox did not start" + (said.empty() ? said : ": " + Quote(said, 300)));
+    return WriteFinal(
+        RunState::kFailed, "StartFailed",
+        "the sandbox did not start" + (said.empty() ? said : ": " + Quote(said, 300)));
   }
   record_.status.exit_code = code;
   std::string message = ReadFromJob(folder_ / "status" / "message");
@@ -368,7 +376,7 @@ void Shim::WriteFinal(RunState state, std::string reason, std::string message) {
   record_.status.ended = SystemClock().Now();
   while (!WriteReplica(plan_.status_file, record_, Sync::kDurable, folder_ / kLastStatus).ok()) {
     if (::access(folder_.c_str(), F_OK) != 0) return;  // removed
-    std::this_thread::sleep_for(milliseconds(500));  // a full disk: somebody will make space
+    std::this_thread::sleep_for(milliseconds(500));    // a full disk: somebody will make space
   }
 }
 

@@ -48,8 +48,7 @@ std::int64_t CpuMillis(const std::string& stat) {
   if (behind_name == std::string::npos) return 0;
   const auto fields = Split(std::string_view(stat).substr(behind_name + 1), ' ');
   if (fields.size() < 14) return 0;
-  const std::int64_t ticks =
-      ParseInt(fields[12]).value_or(0) + ParseInt(fields[13]).value_or(0);
+  const std::int64_t ticks = ParseInt(fields[12]).value_or(0) + ParseInt(fields[13]).value_or(0);
   return ticks * 1'000 / std::max(1L, ::sysconf(_SC_CLK_TCK));
 }
 
@@ -92,7 +91,8 @@ std::string MarkOf(const std::filesystem::path& data, const std::string& replica
 }
 
 void KillMarked(const std::string& mark) {
-  const std::string wanted = std::string(1, '\0') + kMarkVariable + "=" + mark + std::string(1, '\0');
+  const std::string wanted =
+      std::string(1, '\0') + kMarkVariable + "=" + mark + std::string(1, '\0');
   for (int round = 0; round < 100; ++round) {
     bool found = false;
     ForEachProcess([&](const std::string& folder) {
