@@ -326,7 +326,10 @@ Progress Preparation::Advance(const RunKey& key, const RunSpec& spec, Effort eff
     switch (environment.phase) {
       case Phase::kReady: break;
       case Phase::kAbsent:
-      case Phase::kPreparing: return {What::kWaits, "Preparing", environment.message};
+      case Phase::kPreparing:
+        return {What::kWaits, "Preparing",
+                fmt::format("environment {} {}: {}", spec.runtime.name, spec.runtime.version,
+                            environment.message)};
       case Phase::kUnavailable:
       case Phase::kFailed: return {What::kFailed, "EnvironmentError", environment.message};
     }
