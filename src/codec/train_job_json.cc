@@ -135,7 +135,10 @@ json::value TimeOrNull(SysTime t) {
 }
 
 std::string StateOf(const TrainJob& job) {
-  return std::string(ToString(job.wish.deleted ? TrainJobState::kDeleting : job.record.state));
+  if (job.wish.deleted) return std::string(ToString(TrainJobState::kDeleting));
+  // A start that the controller has not taken up yet: what it is going to record.
+  const bool asked = IsFinal(job.record.state) && job.wish.starts != job.record.starts;
+  return std::string(ToString(asked ? TrainJobState::kEnqueued : job.record.state));
 }
 
 // Keys of the contract that belong to features of later versions: they must exist, or the published

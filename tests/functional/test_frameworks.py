@@ -72,12 +72,14 @@ def test_an_environment_is_prepared_for_a_job_and_removed(make_server, empty_env
     ended = cli.ok("jobs", "submit", "-n", "first", "-F", "scikit-learn", "-dc", command, "-f",
                    "-c", "0.5", "-M", "512M", seconds=400)
     assert f"it is {version}\n" in ended.stdout
-    assert re.search(r"^first +(creating|enqueued) +.*\b(environment|scikit-learn)", ended.stderr,
+    step = f"environment scikit-learn {version}: "
+    assert re.search(f"^first +creating +{re.escape(step)}[a-z]", ended.stderr,
                      re.MULTILINE), ended.stderr
-    events = [event for event in rest.events("first") if event["reason"].startswith("Prepar")]
-    assert events and all(event["type"] == "Normal" for event in events), rest.events("first")
-    assert any(f"scikit-learn {version}" in event["message"] for event in events), events
-    assert "Preparing" in cli.ok("jobs", "describe", "first").stdout
+    events = [event for event in rest.events("first") if event["reason"] == "Preparing"]
+    assert all(event["type"] == "Normal" for event in events), events
+    assert all(event["message"].startswith(step) for event in events), events
+    assert events[-1]["message"] == step + "trying it out" and len(events) >= 3, events
+    assert re.search(f"Preparing +{re.escape(step)}", cli.ok("jobs", "describe", "first").stdout)
 
     ready = runtime(cli, "scikit-learn", version)
     assert ready["state"] == "ready" and ready["python"] == "3.11", ready
