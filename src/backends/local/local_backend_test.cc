@@ -445,11 +445,7 @@ class WithEnvironment : public LocalBackendTest {
 TEST_F(WithEnvironment, TheRunWaitsForItAndSaysHowFarItIs) {
   key_.incarnation = 1;
   ASSERT_TRUE(Backend().Ensure(key_, Training(), In(seconds(5))).ok());
-  environments_.Become({Phase::kPreparing,
-                        "environment tensorflow 2.15.1: installing 34 of 58 packages",
-                        {},
-                        {},
-                        {}});
+  environments_.Become({Phase::kPreparing, "installing 34 of 58 packages", {}, {}, {}});
   const RunStatus waiting = WaitUntil(key_, [](const RunStatus& s) { return !s.message.empty(); });
   EXPECT_EQ(waiting.state, RunState::kPending);
   EXPECT_EQ(waiting.reason, "Preparing");

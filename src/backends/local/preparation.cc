@@ -337,8 +337,13 @@ Progress Preparation::Advance(const RunKey& key, const RunSpec& spec, Effort eff
       case Phase::kReady:
         break;
       case Phase::kAbsent:
-      case Phase::kPreparing:
-        return {What::kWaits, "Preparing", environment.message};
+      case Phase::kPreparing: {
+        std::string told = std::move(environment.message);
+        if (!told.empty()) {
+          told = fmt::format("environment {} {}: {}", spec.runtime.name, spec.runtime.version, told);
+        }
+        return {What::kWaits, "Preparing", std::move(told)};
+      }
       case Phase::kUnavailable:
       case Phase::kFailed:
         return {What::kFailed, "EnvironmentError", environment.message};
