@@ -153,6 +153,10 @@ Result<TrainJobPage> TrainJobs::List(const Caller& caller, const TrainJobFilter&
   query.most = filter.most > 0 && unfiltered ? filter.most : kPage;
   while (true) {
     CML_ASSIGN_OR_RETURN(auto rows, d_.jobs.List(query));
+    if (!rows.empty()) {  // before the values move on
+      query.after_created = rows.back().value.meta.created;
+      query.after_id = rows.back().value.meta.id;
+    }
     for (auto& row : rows) {
       if (!Passes(row.value, filter)) continue;
       page.jobs.push_back(std::move(row.value));
@@ -162,9 +166,6 @@ Result<TrainJobPage> TrainJobs::List(const Caller& caller, const TrainJobFilter&
       }
     }
     if (rows.size() < query.most) return page;
-    const Meta& last = rows.back().value.meta;
-    query.after_created = last.created;
-    query.after_id = last.id;
   }
 }
 

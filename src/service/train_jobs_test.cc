@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "objectstore/testing/memory_object_store.h"
 #include "store/testing/memory_store.h"
 
@@ -161,6 +163,16 @@ TEST_F(TrainJobsTest, ListsFilterAndPage) {
   EXPECT_EQ(names, (std::vector<std::string>{"job-4", "job-3", "job-2", "job-1", "job-0"}));
   page.page = "nonsense";
   EXPECT_EQ(jobs_.List(me_, page).error().code(), Code::kInvalidArgument);
+}
+
+TEST_F(TrainJobsTest, AListLongerThanOneReadOfTheStoreIsWhole) {
+  for (int i = 0; i < 1001; ++i) {
+    if (i % 3 == 0) clock_.now += std::chrono::milliseconds{1};  // several share an instant
+    ASSERT_TRUE(jobs_.Create(me_, Spec("job-" + std::to_string(i)), TrainJobs::Mode::kSubmit).ok());
+  }
+  std::set<std::string> names;
+  for (const TrainJob& job : jobs_.List(me_, {}).value().jobs) names.insert(job.meta.name);
+  EXPECT_EQ(names.size(), 1001U);
 }
 
 }  // namespace
