@@ -26,7 +26,11 @@ function(cml_module NAME)
     target_link_libraries(${NAME}_test PRIVATE cml::${NAME} ${M_TEST_LIBS} cml_warnings
                                                GTest::gmock_main)
     # PRE_TEST: the list of tests is read when ctest runs, so that a build never runs a program.
+    set(timeout 60)
+    if(CML_SANITIZE)  # several times slower; a test that hangs is still found
+      set(timeout 240)
+    endif()
     gtest_discover_tests(${NAME}_test DISCOVERY_MODE PRE_TEST
-                         PROPERTIES LABELS unit TIMEOUT 60)
+                         PROPERTIES LABELS unit TIMEOUT ${timeout})
   endif()
 endfunction()

@@ -34,7 +34,7 @@ TEST_F(FrontTest, AWrongMethodIs405AndNamesTheRightOnes) {
 TEST_F(FrontTest, WithoutAGoodSignatureIs401) {
   EXPECT_EQ(Send(Plain("GET", "/cloud_ml/v1/train")).status, 401);
   net::Request forged = Signed("member", "GET", "/cloud_ml/v1/train");
-  forged.path = "/cloud_ml/v1/quota";
+  forged.target = forged.path = "/cloud_ml/v1/quota";
   EXPECT_EQ(Send(forged).status, 401);
   EXPECT_EQ(Send(Signed("nobody", "GET", "/cloud_ml/v1/train")).status, 401);
   ASSERT_TRUE(orgs_.SetDisabled(AccessKey{"member"}, true).ok());

@@ -149,7 +149,7 @@ TEST_F(TrainJobControllerTest, AJobWaitsForRoomAndGetsItWhenAnotherEnds) {
   Settle(second);
   EXPECT_EQ(StateOf(second), State::kEnqueued);
   EXPECT_EQ(Job(second).record.reason, "Waiting");
-  EXPECT_NE(Job(second).record.message.find("2 of 8"), std::string::npos) << Job(second).record.message;
+  EXPECT_NE(Job(second).record.message.find("6 CPU asked, 2 CPU free"), std::string::npos) << Job(second).record.message;
   EXPECT_EQ(Step(second).value().when, Next::When::kLater);
   EXPECT_EQ(Reasons(second), std::vector<std::string>{"Waiting"}) << "said once";
 
