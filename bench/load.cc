@@ -1,11 +1,11 @@
 // bench/load.cc — a load generator: N connections that each keep one request in flight.
 //
-//   load get URL_HOST PORT TARGET SECONDS CONNECTIONS [HEADER…]       the same request, for ever
-//   load submit HOST PORT SECONDS CONNECTIONS ACCESS_KEY SECRET NAME_PREFIX COMMAND
-//                                                                    signed POST /train, new names
+//   load replay PORT CONNECTIONS AMOUNT FILE      the whole requests of FILE (no bodies), in turn
+//   load submit PORT CONNECTIONS AMOUNT ACCESS_KEY SECRET NAME BODY
+//       signed POST /cloud_ml/v1/train; each '@' of BODY becomes NAME and a number
 //
-// Prints one JSON object: requests, errors, seconds, rate, p50_us, p99_us.
-#include <sys/epoll.h>
+// AMOUNT: "3s" for three seconds, "500" for 500 requests. The server is on 127.0.0.1.
+// Prints one JSON object: requests, errors (answers but 200), seconds, rate, p50_us, p99_us.
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,8 +13,12 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,17 +30,31 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 using Steady = std::chrono::steady_clock;
+using MakeRequest = std::function<std::string()>;
 
-struct Totals {
-  std::uint64_t requests = 0, errors = 0;
+constexpr std::string_view kEndOfHead = "\r\n\r\n";
+
+// How long, or how many; the answers counted so far.
+struct Run {
+  Steady::time_point begin = Steady::now();
+  std::optional<Steady::time_point> end;
+  std::uint64_t left = 0;  // without an end: requests still to be sent
+  std::uint64_t errors = 0, broken = 0;
   std::vector<std::uint32_t> micros;
+
+  bool TakeOne() {
+    if (end) return Steady::now() < *end;
+    if (left == 0) return false;
+    --left;
+    return true;
+  }
 };
 
-// One connection: sends what `make` gives, reads one answer, and again until the end.
+// Sends what `make` gives, reads one answer, and again until the run is over.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(asio::io_context& io, std::function<std::string()> make, Totals& totals, Steady::time_point end)
-      : socket_(io), make_(std::move(make)), totals_(totals), end_(end) {}
+  Connection(asio::io_context& io, const MakeRequest& make, Run& run)
+      : socket_(io), make_(make), run_(run) {}
 
   void Start(const tcp::endpoint& to) {
     socket_.connect(to);
@@ -46,64 +64,92 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  private:
   void Send() {
-    if (Steady::now() >= end_) return;
+    if (!run_.TakeOne()) return;
     request_ = make_();
     sent_ = Steady::now();
-    asio::async_write(socket_, asio::buffer(request_), [self = shared_from_this()](auto ec, std::size_t) {
-      if (!ec) self->Read();
-    });
+    asio::async_write(socket_, asio::buffer(request_),
+                      [self = shared_from_this()](auto ec, std::size_t) {
+                        ec ? self->Broken() : self->Read();
+                      });
   }
   void Read() {
-    asio::async_read_until(socket_, asio::dynamic_buffer(buffer_), "\r\n\r\n",
+    asio::async_read_until(socket_, asio::dynamic_buffer(buffer_), kEndOfHead,
                            [self = shared_from_this()](auto ec, std::size_t head) {
-                             if (!ec) self->Head(head);
+                             ec ? self->Broken() : self->Head(head);
                            });
   }
   void Head(std::size_t head) {
     const bool good = buffer_.compare(9, 3, "200") == 0;
-    std::size_t length = 0;
-    const auto at = buffer_.find("Content-Length: ");
-    if (at != std::string::npos && at < head) length = std::strtoull(buffer_.c_str() + at + 16, nullptr, 10);
-    const std::size_t whole = head + length;
+    const std::size_t whole = head + ContentLength(head);
     if (buffer_.size() >= whole) return Done(whole, good);
-    asio::async_read(socket_, asio::dynamic_buffer(buffer_), asio::transfer_exactly(whole - buffer_.size()),
+    asio::async_read(socket_, asio::dynamic_buffer(buffer_),
+                     asio::transfer_exactly(whole - buffer_.size()),
                      [self = shared_from_this(), whole, good](auto ec, std::size_t) {
-                       if (!ec) self->Done(whole, good);
+                       ec ? self->Broken() : self->Done(whole, good);
                      });
+  }
+  std::size_t ContentLength(std::size_t head) const {
+    constexpr std::string_view kName = "\r\ncontent-length:";
+    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+    const auto end = buffer_.begin() + static_cast<std::ptrdiff_t>(head);
+    const auto at = std::search(buffer_.begin(), end, kName.begin(), kName.end(),
+                                [&](char a, char b) { return lower(a) == b; });
+    if (at == end) return 0;
+    return std::strtoull(&*at + kName.size(), nullptr, 10);
   }
   void Done(std::size_t whole, bool good) {
     buffer_.erase(0, whole);
-    ++totals_.requests;
-    if (!good) ++totals_.errors;
-    totals_.micros.push_back(static_cast<std::uint32_t>(
-        std::chrono::duration_cast<std::chrono::microseconds>(Steady::now() - sent_).count()));
+    if (!good) ++run_.errors;
+    const auto took = std::chrono::duration_cast<std::chrono::microseconds>(Steady::now() - sent_);
+    run_.micros.push_back(static_cast<std::uint32_t>(took.count()));
     Send();
   }
+  void Broken() { ++run_.broken; }
 
   tcp::socket socket_;
-  std::function<std::string()> make_;
-  Totals& totals_;
-  const Steady::time_point end_;
+  const MakeRequest& make_;
+  Run& run_;
   Steady::time_point sent_;
   std::string request_, buffer_;
 };
 
-std::string SubmitRequest(const std::string& access, const cml::Secret& secret, const std::string& name,
-                          const std::string& command) {
-  const std::string body = "{\"job_name\": \"" + name + "\", \"docker_command\": \"" + command +
-                           "\", \"cpu_limit\": \"0.1\", \"memory_limit\": \"64M\"}";
-  const std::string path = "/cloud_ml/v1/train";
-  const std::string time = std::to_string(::time(nullptr));
-  const std::string md5 = cml::crypto::ToHex(cml::crypto::Digest(cml::crypto::Hash::kMd5, body));
-  return "POST " + path + " HTTP/1.1\r\nHost: localhost\r\nX-Xiaomi-Timestamp: " + time + "\r\nX-Xiaomi-Content-MD5: " +
-         md5 + "\r\nX-Xiaomi-Secret-Key-Id: " + access + "\r\nAuthorization: Galaxy V3 " +
-         cml::net::GalaxyV3Signature(secret, path, time, md5) + "\r\nContent-Length: " + std::to_string(body.size()) +
-         "\r\n\r\n" + body;
+std::vector<std::string> ReadRequests(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  const std::string all((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  std::vector<std::string> requests;
+  for (std::size_t at = 0; at < all.size();) {
+    const auto end = all.find(kEndOfHead, at);
+    if (end == std::string::npos) break;
+    requests.push_back(all.substr(at, end + kEndOfHead.size() - at));
+    at = end + kEndOfHead.size();
+  }
+  return requests;
 }
 
+struct Submitter {
+  std::string access;
+  cml::Secret secret;
+  std::string name, body;
+  std::uint64_t number = 0;
+
+  std::string Next() {
+    const std::string job = name + std::to_string(++number);
+    std::string text;
+    for (const char c : body) c == '@' ? text += job : text += c;
+    const std::string path = "/cloud_ml/v1/train";
+    const std::string time = std::to_string(std::time(nullptr));
+    const std::string md5 = cml::crypto::ToHex(cml::crypto::Digest(cml::crypto::Hash::kMd5, text));
+    return "POST " + path + " HTTP/1.1\r\nHost: localhost\r\nX-Xiaomi-Timestamp: " + time +
+           "\r\nX-Xiaomi-Content-MD5: " + md5 + "\r\nX-Xiaomi-Secret-Key-Id: " + access +
+           "\r\nAuthorization: Galaxy V3 " + cml::net::GalaxyV3Signature(secret, path, time, md5) +
+           "\r\nContent-Length: " + std::to_string(text.size()) + "\r\n\r\n" + text;
+  }
+};
+
 int Usage() {
-  std::fprintf(stderr, "usage: load get HOST PORT TARGET SECONDS CONNECTIONS [HEADER…]\n"
-                       "       load submit HOST PORT SECONDS CONNECTIONS ACCESS SECRET PREFIX COMMAND\n");
+  std::fprintf(stderr,
+               "usage: load replay PORT CONNECTIONS AMOUNT FILE\n"
+               "       load submit PORT CONNECTIONS AMOUNT ACCESS_KEY SECRET NAME BODY\n");
   return 2;
 }
 
@@ -111,35 +157,46 @@ int Usage() {
 
 int main(int argc, char** argv) {
   const std::vector<std::string> a(argv + 1, argv + argc);
-  if (a.size() < 6) return Usage();
-  const bool get = a[0] == "get";
-  if (!get && (a[0] != "submit" || a.size() < 9)) return Usage();
-  const double seconds = std::atof(a[get ? 4 : 3].c_str());
-  const int connections = std::atoi(a[get ? 5 : 4].c_str());
-  std::uint64_t number = 0;
-  std::function<std::string()> make;
-  if (get) {
-    std::string request = "GET " + a[3] + " HTTP/1.1\r\nHost: localhost\r\n";
-    for (std::size_t i = 6; i < a.size(); ++i) request += a[i] + "\r\n";
-    make = [request = request + "\r\n"] { return request; };
+  const bool replay = a.size() == 5 && a[0] == "replay";
+  if (!replay && (a.size() != 8 || a[0] != "submit")) return Usage();
+
+  std::vector<std::string> requests;
+  if (replay) requests = ReadRequests(a[4]);
+  if (replay && requests.empty()) {
+    std::fprintf(stderr, "load: %s: no requests in it\n", a[4].c_str());
+    return 1;
+  }
+  std::size_t turn = 0;
+  Submitter submitter;
+  if (!replay) submitter = {a[4], cml::Secret(a[5]), a[6], a[7]};
+  const MakeRequest make = replay ? MakeRequest([&] { return requests[turn++ % requests.size()]; })
+                                  : MakeRequest([&] { return submitter.Next(); });
+
+  Run run;
+  if (a[3].ends_with('s')) {
+    const std::chrono::duration<double> length(std::atof(a[3].c_str()));
+    run.end = run.begin + std::chrono::duration_cast<Steady::duration>(length);
   } else {
-    make = [&, secret = cml::Secret(a[6])] {
-      return SubmitRequest(a[5], secret, a[7] + std::to_string(++number), a[8]);
-    };
+    run.left = std::strtoull(a[3].c_str(), nullptr, 10);
   }
   asio::io_context io;
-  Totals totals;
-  const auto begin = Steady::now();
-  const auto end = begin + std::chrono::duration_cast<Steady::duration>(std::chrono::duration<double>(seconds));
-  const tcp::endpoint to(asio::ip::make_address(a[1]), static_cast<std::uint16_t>(std::atoi(a[2].c_str())));
-  for (int i = 0; i < connections; ++i) std::make_shared<Connection>(io, make, totals, end)->Start(to);
+  const tcp::endpoint to(asio::ip::make_address("127.0.0.1"),
+                         static_cast<std::uint16_t>(std::atoi(a[1].c_str())));
+  for (int i = 0; i < std::atoi(a[2].c_str()); ++i) {
+    std::make_shared<Connection>(io, make, run)->Start(to);
+  }
   io.run();
-  const double took = std::chrono::duration<double>(Steady::now() - begin).count();
-  std::sort(totals.micros.begin(), totals.micros.end());
-  const auto at = [&](double q) {
-    return totals.micros.empty() ? 0U : totals.micros[static_cast<std::size_t>(q * static_cast<double>(totals.micros.size() - 1))];
+
+  const double took = std::chrono::duration<double>(Steady::now() - run.begin).count();
+  std::sort(run.micros.begin(), run.micros.end());
+  const auto at = [&run](double q) {
+    if (run.micros.empty()) return 0U;
+    return run.micros[static_cast<std::size_t>(q * static_cast<double>(run.micros.size() - 1))];
   };
-  std::printf("{\"requests\": %lu, \"errors\": %lu, \"seconds\": %.3f, \"rate\": %.1f, \"p50_us\": %u, \"p99_us\": %u}\n",
-              totals.requests, totals.errors, took, static_cast<double>(totals.requests) / took, at(0.5), at(0.99));
-  return totals.requests > 0 ? 0 : 1;
+  std::printf("{\"requests\": %zu, \"errors\": %llu, \"broken\": %llu, \"seconds\": %.4f, "
+              "\"rate\": %.1f, \"p50_us\": %u, \"p99_us\": %u}\n",
+              run.micros.size(), static_cast<unsigned long long>(run.errors),
+              static_cast<unsigned long long>(run.broken), took,
+              static_cast<double>(run.micros.size()) / took, at(0.5), at(0.99));
+  return run.micros.empty() ? 1 : 0;
 }

@@ -3,6 +3,7 @@
 #include <boost/json/basic_parser_impl.hpp>
 #include <fmt/format.h>
 
+#include <array>
 #include <set>
 
 #include "base/strings.h"
@@ -92,13 +93,15 @@ Status RefuseDoubleNames(std::string_view text) {
   return Error(Code::kInvalidArgument, twice + ": the name stands twice in the body");
 }
 
-Result<json::object> ParseObject(std::string_view text) {
+Result<json::object> ParseObject(std::string_view text, json::storage_ptr memory) {
   if (Trim(text).empty()) {
     return Error(Code::kInvalidArgument, "body: empty; a JSON object is expected");
   }
   json::parse_options options;
   options.max_depth = 32;
-  json::stream_parser parser({}, options);
+  std::array<unsigned char, 4096> scratch;  // of the parser; it takes more where that is too little
+  json::stream_parser parser({}, options, scratch.data(), scratch.size());
+  parser.reset(std::move(memory));
   boost::system::error_code ec;
   const std::size_t used = parser.write_some(text.data(), text.size(), ec);
   if (!ec) parser.finish(ec);

@@ -14,8 +14,9 @@ namespace cml::codec {
 
 namespace json = boost::json;
 
-// One JSON text that must be an object. kInvalidArgument: "body: …" with the position.
-Result<json::object> ParseObject(std::string_view text);
+// One JSON text that must be an object. kInvalidArgument: "body: …" with the position. Its values
+// lie in `memory`, which must live as long as they do.
+Result<json::object> ParseObject(std::string_view text, json::storage_ptr memory = {});
 
 // kInvalidArgument: a name stands twice in the outermost object.
 Status RefuseDoubleNames(std::string_view text);

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <array>
+
 #include "base/strings.h"
 #include "codec/fields.h"
+#include "codec/json_writer.h"
 
 namespace cml::codec {
 namespace {
@@ -59,54 +62,58 @@ Status ReadPriorityClass(Fields& f, TrainJobSpec& s) {
   return Ok{};
 }
 
-json::object MapObject(const std::map<std::string, std::string>& map) {
-  json::object out;
-  for (const auto& [key, value] : map) out[key] = value;
-  return out;
+void WriteMap(JsonWriter& w, std::string_view name, const std::map<std::string, std::string>& map) {
+  w.Name(name).Open('{');
+  for (const auto& [key, value] : map) w.Field(key, value);
+  w.Close('}');
+}
+
+template <class T>
+void WriteList(JsonWriter& w, std::string_view name, const std::vector<T>& items) {
+  w.Name(name).Open('[');
+  for (const T& item : items) w.Value(item);
+  w.Close(']');
 }
 
 // The fields that a request, a row and an answer have in common, under the same names.
-json::object SpecObject(const TrainJobSpec& s) {
-  json::object o;
-  o["job_name"] = s.job_name;
-  o["module_name"] = s.module_name;
-  o["trainer_uri"] = s.trainer_uri;
-  o["job_args"] = s.job_args;
-  o["cpu_limit"] = s.cpu_limit;
-  o["memory_limit"] = s.memory_limit;
-  o["gpu_limit"] = s.gpu_limit;
-  o["framework"] = s.framework;
-  o["framework_version"] = s.framework_version;
-  o["docker_command"] = s.docker_command;
-  o["prepare_command"] = s.prepare_command;
-  o["finish_command"] = s.finish_command;
-  o["node_selector_key"] = s.node_selector_key;
-  o["node_selector_value"] = s.node_selector_value;
-  o["fds_endpoint"] = s.fds_endpoint;
-  o["fds_bucket"] = s.fds_bucket;
-  o["enable_rank"] = s.enable_rank;
-  o["save_mode"] = s.save_mode;
-  o["env"] = MapObject(s.env);
-  o["labels"] = MapObject(s.labels);
-  o["description"] = s.description;
-  o["job_dir"] = s.job_dir;
-  o["priority_class"] = ToString(s.priority_class);
-  o["wall_time_limit"] = s.wall_time_limit;
-  if (s.max_retries) o["max_retries"] = *s.max_retries;
-  o["disk_limit"] = s.disk_limit;
-  return o;
+void WriteSpec(JsonWriter& w, const TrainJobSpec& s) {
+  w.Field("job_name", s.job_name);
+  w.Field("module_name", s.module_name);
+  w.Field("trainer_uri", s.trainer_uri);
+  w.Field("job_args", s.job_args);
+  w.Field("cpu_limit", s.cpu_limit);
+  w.Field("memory_limit", s.memory_limit);
+  w.Field("gpu_limit", s.gpu_limit);
+  w.Field("framework", s.framework);
+  w.Field("framework_version", s.framework_version);
+  w.Field("docker_command", s.docker_command);
+  w.Field("prepare_command", s.prepare_command);
+  w.Field("finish_command", s.finish_command);
+  w.Field("node_selector_key", s.node_selector_key);
+  w.Field("node_selector_value", s.node_selector_value);
+  w.Field("fds_endpoint", s.fds_endpoint);
+  w.Field("fds_bucket", s.fds_bucket);
+  w.Field("enable_rank", s.enable_rank);
+  w.Field("save_mode", s.save_mode);
+  WriteMap(w, "env", s.env);
+  WriteMap(w, "labels", s.labels);
+  w.Field("description", s.description);
+  w.Field("job_dir", s.job_dir);
+  w.Field("priority_class", ToString(s.priority_class));
+  w.Field("wall_time_limit", s.wall_time_limit);
+  if (s.max_retries) w.Field("max_retries", *s.max_retries);
+  w.Field("disk_limit", s.disk_limit);
 }
 
-json::array TextArray(const std::vector<std::string>& texts) {
-  json::array out;
-  for (const std::string& text : texts) out.emplace_back(text);
-  return out;
-}
-
-json::object UsageObject(const Usage& u) {
-  return {{"cpu_millis", u.cpu_millis}, {"cpu_percent", u.cpu_percent},
-          {"memory_bytes", u.memory_bytes}, {"memory_peak", u.memory_peak}, {"receive_bytes", u.receive_bytes},
-          {"transmit_bytes", u.transmit_bytes}};
+void WriteUsage(JsonWriter& w, const Usage& u) {
+  w.Name("usage").Open('{');
+  w.Field("cpu_millis", u.cpu_millis);
+  w.Field("cpu_percent", u.cpu_percent);
+  w.Field("memory_bytes", u.memory_bytes);
+  w.Field("memory_peak", u.memory_peak);
+  w.Field("receive_bytes", u.receive_bytes);
+  w.Field("transmit_bytes", u.transmit_bytes);
+  w.Close('}');
 }
 
 Usage ReadUsage(const json::object& o) {
@@ -129,58 +136,84 @@ void ReadTime(Fields& f, std::string_view name, SysTime& into) {
   into = SysTime{std::chrono::milliseconds{millis}};
 }
 
-json::value TimeOrNull(SysTime t) {
-  if (t == SysTime{}) return nullptr;
-  return json::string(FormatRfc3339(t));
+void WriteTimeOrNull(JsonWriter& w, std::string_view name, SysTime t) {
+  w.Name(name);
+  if (t == SysTime{}) {
+    w.Null();
+  } else {
+    w.Value(FormatRfc3339(t));
+  }
 }
 
+<<<<<<< HEAD
 std::string StateOf(const TrainJob& job) {
   if (job.wish.deleted) return std::string(ToString(TrainJobState::kDeleting));
   // A start that the controller has not taken up yet: what it is going to record.
   const bool asked = IsFinal(job.record.state) && job.wish.starts != job.record.starts;
   return std::string(ToString(asked ? TrainJobState::kEnqueued : job.record.state));
+=======
+std::string_view StateOf(const TrainJob& job) {
+  return ToString(job.wish.deleted ? TrainJobState::kDeleting : job.record.state);
+>>>>>>> benchs
 }
 
 // Keys of the contract that belong to features of later versions: they must exist, or the published
 // clients fail on the answer.
-void AddKeysOfLaterFeatures(json::object& o) {
+void WriteKeysOfLaterFeatures(JsonWriter& w) {
   for (const std::string_view key : {"docker_image", "volume_type", "volume_path", "mount_path",
                                      "hdfs_krb_account", "hdfs_endpoint", "hyperparameters_name",
                                      "hyperparameters_goal", "hyperparameters_params",
                                      "cluster_name", "cluster_env_var", "service_port"}) {
-    o[key] = "";
+    w.Field(key, "");
   }
-  o["mount_read_only"] = false;
+  w.Field("mount_read_only", false);
 }
 
-json::object TrainObject(const TrainJob& job, std::string_view org_name) {
+void WriteTrainJob(JsonWriter& w, const TrainJob& job, std::string_view org_name) {
   const TrainJobRecord& r = job.record;
-  json::object o = SpecObject(job.wish.spec);
-  AddKeysOfLaterFeatures(o);
-  o["org_id"] = job.meta.org.str();
-  o["org_name"] = org_name;
-  o["state"] = StateOf(job);
-  o["create_time"] = FormatContractTime(job.meta.created);
-  o["update_time"] = FormatContractTime(job.meta.updated);
-  o["node_name"] = r.placement.node;
   const TrainJobSpec& s = job.wish.spec;
-  if (!s.node_selector_key.empty()) o["node_selector"] = s.node_selector_key + "=" + s.node_selector_value;
-  o["current_rank"] = s.enable_rank;
-  if (!r.message.empty()) o["message"] = r.message;  // printed first by the clients where it is
-  o["job_id"] = job.meta.id.str();
-  o["state_since"] = TimeOrNull(r.since);
-  o["reason"] = r.reason;
-  o["exit_code"] = r.exit_code ? json::value(*r.exit_code) : json::value(nullptr);
-  o["retries"] = r.retries;
-  o["started_at"] = TimeOrNull(r.started);
-  o["ended_at"] = TimeOrNull(r.ended);
-  o["usage"] = UsageObject(r.usage);
-  json::array gpus;
-  for (const int gpu : r.placement.gpus) gpus.emplace_back(gpu);
-  o["gpus"] = std::move(gpus);
-  o["defaults"] = TextArray(s.defaults);
-  return o;
+  w.Open('{');
+  WriteSpec(w, s);
+  WriteKeysOfLaterFeatures(w);
+  w.Field("org_id", job.meta.org.str());
+  w.Field("org_name", org_name);
+  w.Field("state", StateOf(job));
+  w.Field("create_time", FormatContractTime(job.meta.created));
+  w.Field("update_time", FormatContractTime(job.meta.updated));
+  w.Field("node_name", r.placement.node);
+  if (!s.node_selector_key.empty()) {
+    w.Field("node_selector", s.node_selector_key + "=" + s.node_selector_value);
+  }
+  w.Field("current_rank", s.enable_rank);
+  if (!r.message.empty()) w.Field("message", r.message);  // printed first by the clients where it is
+  w.Field("job_id", job.meta.id.str());
+  WriteTimeOrNull(w, "state_since", r.since);
+  w.Field("reason", r.reason);
+  if (r.exit_code) {
+    w.Field("exit_code", *r.exit_code);
+  } else {
+    w.Name("exit_code").Null();
+  }
+  w.Field("retries", r.retries);
+  WriteTimeOrNull(w, "started_at", r.started);
+  WriteTimeOrNull(w, "ended_at", r.ended);
+  WriteUsage(w, r.usage);
+  WriteList(w, "gpus", r.placement.gpus);
+  WriteList(w, "defaults", s.defaults);
+  w.Close('}');
 }
+
+constexpr std::size_t kUsualJob = 2048;  // bytes of its JSON
+
+// Where the values of one stored row lie while it is read: nearly always on the stack.
+class StoredMemory {
+ public:
+  json::storage_ptr pointer() { return &resource_; }
+
+ private:
+  std::array<unsigned char, 8192> first_;
+  json::monotonic_resource resource_{first_.data(), first_.size()};
+};
 
 Error NotOurs(const Error& e) { return Error(Code::kDataLoss, "a stored job cannot be read").While(e.message()); }
 
@@ -200,16 +233,19 @@ Result<TrainJobSpec> DecodeTrainJobRequest(std::string_view body) {
 }
 
 std::string EncodeTrainJob(const TrainJob& job, std::string_view org_name) {
-  return json::serialize(TrainObject(job, org_name));
+  JsonWriter w(kUsualJob);
+  WriteTrainJob(w, job, org_name);
+  return w.Take();
 }
 
 std::string EncodeTrainJobs(const std::vector<NamedTrainJob>& jobs, std::string_view next_page) {
-  json::array data;
-  data.reserve(jobs.size());
-  for (const auto& [job, org_name] : jobs) data.emplace_back(TrainObject(*job, org_name));
-  json::object o{{"data", std::move(data)}};
-  if (!next_page.empty()) o["next_page"] = next_page;
-  return json::serialize(o);
+  JsonWriter w(jobs.size() * kUsualJob);
+  w.Open('{').Name("data").Open('[');
+  for (const auto& [job, org_name] : jobs) WriteTrainJob(w, *job, org_name);
+  w.Close(']');
+  if (!next_page.empty()) w.Field("next_page", next_page);
+  w.Close('}');
+  return w.Take();
 }
 
 std::string EncodeEvents(std::string_view object_name, const std::vector<Event>& events) {
@@ -238,16 +274,20 @@ std::string EncodeMetrics(const TrainJob& job) {
 }
 
 std::string ResourceCodec<TrainJob>::Wish(const TrainJob& job) {
-  json::object o = SpecObject(job.wish.spec);
-  o["defaults"] = TextArray(job.wish.spec.defaults);
-  o["submitted_by"] = job.wish.submitted_by.str();
-  o["starts"] = job.wish.starts;
-  o["deleted"] = job.wish.deleted;
-  return json::serialize(o);
+  JsonWriter w(kUsualJob);
+  w.Open('{');
+  WriteSpec(w, job.wish.spec);
+  WriteList(w, "defaults", job.wish.spec.defaults);
+  w.Field("submitted_by", job.wish.submitted_by.str());
+  w.Field("starts", job.wish.starts);
+  w.Field("deleted", job.wish.deleted);
+  w.Close('}');
+  return w.Take();
 }
 
 Status ResourceCodec<TrainJob>::FromWish(std::string_view text, TrainJob& job) {
-  auto parsed = ParseObject(text);
+  StoredMemory memory;
+  auto parsed = ParseObject(text, memory.pointer());
   if (!parsed.ok()) return NotOurs(parsed.error());
   const json::object object = std::move(parsed).value();
   Fields f(object);
@@ -271,30 +311,32 @@ Status ResourceCodec<TrainJob>::FromWish(std::string_view text, TrainJob& job) {
 
 std::string ResourceCodec<TrainJob>::Record(const TrainJob& job) {
   const TrainJobRecord& r = job.record;
-  json::array gpus;
-  for (const int gpu : r.placement.gpus) gpus.emplace_back(gpu);
-  json::object o{{"state", ToString(r.state)},
-                 {"since", Millis(r.since)},
-                 {"starts", r.starts},
-                 {"incarnation", r.incarnation},
-                 {"retries", r.retries},
-                 {"reason", r.reason},
-                 {"message", r.message},
-                 {"node", r.placement.node},
-                 {"gpus", std::move(gpus)},
-                 {"millicores", r.limits.millicores},
-                 {"memory_bytes", r.limits.memory_bytes},
-                 {"gpu_count", r.limits.gpus},
-                 {"disk_bytes", r.limits.disk_bytes},
-                 {"started", Millis(r.started)},
-                 {"ended", Millis(r.ended)},
-                 {"usage", UsageObject(r.usage)}};
-  if (r.exit_code) o["exit_code"] = *r.exit_code;
-  return json::serialize(o);
+  JsonWriter w(kUsualJob);
+  w.Open('{');
+  w.Field("state", ToString(r.state));
+  w.Field("since", Millis(r.since));
+  w.Field("starts", r.starts);
+  w.Field("incarnation", r.incarnation);
+  w.Field("retries", r.retries);
+  w.Field("reason", r.reason);
+  w.Field("message", r.message);
+  w.Field("node", r.placement.node);
+  WriteList(w, "gpus", r.placement.gpus);
+  w.Field("millicores", r.limits.millicores);
+  w.Field("memory_bytes", r.limits.memory_bytes);
+  w.Field("gpu_count", r.limits.gpus);
+  w.Field("disk_bytes", r.limits.disk_bytes);
+  w.Field("started", Millis(r.started));
+  w.Field("ended", Millis(r.ended));
+  WriteUsage(w, r.usage);
+  if (r.exit_code) w.Field("exit_code", *r.exit_code);
+  w.Close('}');
+  return w.Take();
 }
 
 Status ResourceCodec<TrainJob>::FromRecord(std::string_view text, TrainJob& job) {
-  auto parsed = ParseObject(text);
+  StoredMemory memory;
+  auto parsed = ParseObject(text, memory.pointer());
   if (!parsed.ok()) return NotOurs(parsed.error());
   const json::object object = std::move(parsed).value();
   Fields f(object);
@@ -335,6 +377,6 @@ Status ResourceCodec<TrainJob>::FromRecord(std::string_view text, TrainJob& job)
   return Ok{};
 }
 
-std::string ResourceCodec<TrainJob>::State(const TrainJob& job) { return StateOf(job); }
+std::string ResourceCodec<TrainJob>::State(const TrainJob& job) { return std::string(StateOf(job)); }
 
 }  // namespace cml::codec
