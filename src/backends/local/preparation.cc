@@ -345,7 +345,8 @@ Progress Preparation::Advance(const RunKey& key, const RunSpec& spec, Effort eff
       case Phase::kPreparing: {
         std::string told = std::move(environment.message);
         if (!told.empty()) {
-          told = fmt::format("environment {} {}: {}", spec.runtime.name, spec.runtime.version, told);
+          told =
+              fmt::format("environment {} {}: {}", spec.runtime.name, spec.runtime.version, told);
         }
         return {What::kWaits, "Preparing", std::move(told)};
       }
