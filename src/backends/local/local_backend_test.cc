@@ -81,6 +81,13 @@ TEST_F(LocalBackendTest, EnvironmentIsTheSpecsAndNoMore) {
   }
 }
 
+TEST_F(LocalBackendTest, LibrariesStartAsManyThreadsAsTheJobHasCores) {
+  RunSpec spec = Script("echo threads $OMP_NUM_THREADS");
+  spec.roles[0].limits.millicores = 1'500;
+  (void)RunToEnd(spec);
+  EXPECT_EQ(Log(key_), "threads 2\n");
+}
+
 TEST_F(LocalBackendTest, FakeGpusAreGivenByPlacement) {
   options_.fake_gpus = 4;
   RunSpec spec = Script("echo gpus $CUDA_VISIBLE_DEVICES");

@@ -297,6 +297,11 @@ Status Preparation::Launch(const RunKey& key, const RunSpec& spec, const Shared&
                                             {"TMPDIR", "/tmp"},
                                             {"SHELL", "/bin/bash"},
                                             {"PATH", "/usr/local/bin:/usr/bin:/bin"}};
+  const Limits limits = WithDefaults(member.role.limits, c_.options.defaults);
+  if (limits.millicores > 0) {
+    // Libraries would take all cores of the machine, and their threads wait for each other.
+    env["OMP_NUM_THREADS"] = std::to_string((limits.millicores + 999) / 1000);
+  }
   for (const auto* more : {&c_.options.env, &shared.environment.env, &member.role.env}) {
     for (const auto& [variable, value] : *more) env[variable] = value;
   }
@@ -320,7 +325,7 @@ Status Preparation::Launch(const RunKey& key, const RunSpec& spec, const Shared&
   for (const auto& [variable, value] : env) plan.env.push_back(variable + "=" + value);
   plan.cgroup_parent = c_.cgroups;
   plan.cgroup_name = ToString(key) + "." + name;
-  plan.limits = WithDefaults(member.role.limits, c_.options.defaults);
+  plan.limits = limits;
   plan.grace_seconds = spec.grace_seconds;
   plan.wall_seconds = spec.wall_seconds;
   CML_RETURN_IF_ERROR(OverwriteFile(folder / kPlanFile, FormatPlan(plan), 0600));
@@ -340,7 +345,8 @@ Progress Preparation::Advance(const RunKey& key, const RunSpec& spec, Effort eff
       case Phase::kPreparing: {
         std::string told = std::move(environment.message);
         if (!told.empty()) {
-          told = fmt::format("environment {} {}: {}", spec.runtime.name, spec.runtime.version, told);
+          told =
+              fmt::format("environment {} {}: {}", spec.runtime.name, spec.runtime.version, told);
         }
         return {What::kWaits, "Preparing", std::move(told)};
       }
