@@ -3,6 +3,8 @@
 #   build/tools/venv        pytest and the clients that the tests drive from Python
 #   build/tools/published   the published client cloud-ml-sdk 0.3.71, unchanged
 #   build/tools/bin         uv, with which the server makes framework environments
+#   build/tools/python3.7   a link to the Python that TensorFlow 1.15 needs, or none; why there is
+#                           none is in build/tools/python3.7.missing
 # Says one line per environment; an environment that is up to date costs nothing.
 set -eu
 
@@ -80,3 +82,29 @@ environment published "$here/functional/published_client/requirements.txt" --no-
 # The server under test finds uv by its name; the rest of that environment must not be on its PATH.
 mkdir -p "$tools/bin"
 ln -sf ../venv/bin/uv "$tools/bin/uv"
+
+# A program of version 3.7 where the server looks for one; a version manager's script is none.
+find_python37() {
+  home=${HOME:-/nonexistent}
+  for folder in /usr/bin $(echo "$PATH" | tr ':' ' ') "${PYENV_ROOT:-$home/.pyenv}"/versions/*/bin \
+    "$home"/.pyenv/versions/*/bin "${UV_PYTHON_INSTALL_DIR:-/nonexistent}"/*/bin \
+    "$home"/.local/share/uv/python/*/bin /usr/local/bin; do
+    program=$folder/python3.7
+    [ -x "$program" ] && [ "$(head -c 2 "$program")" != '#!' ] || continue
+    if "$program" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 7))' 2>/dev/null; then
+      echo "$program"
+      return 0
+    fi
+  done
+  return 1
+}
+
+rm -f "$tools/python3.7" "$tools/python3.7.missing"
+if python37=$(find_python37); then
+  ln -s "$python37" "$tools/python3.7"
+  echo "✓ Python 3.7 is $python37"
+else
+  # Neither Debian nor uv offers it any more: it is here or it is not.
+  echo "no Python 3.7 on this machine (pyenv install 3.7 brings one)" >"$tools/python3.7.missing"
+  echo "! $(cat "$tools/python3.7.missing"): training on TensorFlow 1.15.5 will be skipped"
+fi

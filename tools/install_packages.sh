@@ -5,7 +5,7 @@
 # Prints one line per group; asks nothing. Needs root or sudo only when something is missing.
 set -euo pipefail
 
-build=(g++ cmake ninja-build ccache lld python3 python3-venv
+build=(g++ cmake ninja-build ccache lld pkg-config python3 python3-venv
        libboost1.81-dev libssl-dev libsqlite3-dev libfmt-dev libcurl4-openssl-dev libyaml-cpp-dev
        libarchive-dev libseccomp-dev bubblewrap util-linux ca-certificates)
 test=(libgtest-dev libgmock-dev clang-14 libclang-rt-14-dev curl git)

@@ -44,17 +44,13 @@ Result<bool> YesIn(const Call& call, const std::string& name) {
 // job is gone.
 class FollowedLog final : public net::BodySource {
  public:
-  FollowedLog(TrainJobRoutesDeps deps, service::Caller caller, const TrainJob& job)
-      : deps_(std::move(deps)), caller_(std::move(caller)), id_(job.meta.id), log_(job.meta.id, deps_.log_path) {}
-
-  // Starts with this text, then goes on at `offset`.
-  void StartWith(std::string text, std::uint64_t offset) {
-    first_ = std::move(text);
+  // From `offset` on in the text of service::JobLog.
+  FollowedLog(TrainJobRoutesDeps deps, service::Caller caller, const TrainJob& job, std::uint64_t offset)
+      : deps_(std::move(deps)), caller_(std::move(caller)), id_(job.meta.id), log_(job.meta.id, deps_.log_path) {
     log_.SeekTo(offset);
   }
 
   Result<Piece> Next() override {
-    if (!first_.empty()) return Piece{std::exchange(first_, {}), false, 0ms};
     // The state is read first: what the job wrote before it ended is then surely in the file.
     auto job = deps_.jobs.Describe(caller_, id_.str());
     const bool ended = !job.ok() || (IsFinal(job.value().record.state) && job.value().wish.starts == job.value().record.starts);
@@ -76,7 +72,6 @@ class FollowedLog final : public net::BodySource {
   const service::Caller caller_;
   const ResourceId id_;
   service::JobLog log_;
-  std::string first_;
   std::uint64_t incarnation_ = 0;
   std::chrono::milliseconds wait_ = kShortest;
 };
@@ -151,36 +146,25 @@ class TrainJobRoutes {
     const std::uint64_t runs = job.record.incarnation;
     CML_ASSIGN_OR_RETURN(const bool follow, YesIn(call, "follow"));
     if (follow) return Follow(call, job, lines, offset.value_or(0));
-    CML_ASSIGN_OR_RETURN(std::string text, lines ? log.LastLines(runs, *lines) : log.All(runs));
+    CML_ASSIGN_OR_RETURN(const std::uint64_t size, log.Size(runs));
+    CML_ASSIGN_OR_RETURN(const std::string text, lines ? log.LastLines(runs, *lines) : log.All(runs));
     net::Response r = JsonResponse(200, codec::EncodeLogs(text));
-    if (!lines) r.headers.Add("X-Log-Offset", std::to_string(text.size()));
+    r.headers.Add("X-Log-Offset", std::to_string(size));
     return r;
   }
 
  private:
   Result<net::Response> Follow(const Call& call, const TrainJob& job, std::optional<std::uint64_t> lines,
                                std::uint64_t offset) const {
-    auto source = std::make_unique<FollowedLog>(d_, call.caller, job);
     if (lines) {
       const service::JobLog log(job.meta.id, d_.log_path);
-      CML_ASSIGN_OR_RETURN(const std::string all, log.All(job.record.incarnation));
-      source->StartWith(TailLines(all, *lines), all.size());
-    } else {
-      source->StartWith({}, offset);
+      CML_ASSIGN_OR_RETURN(offset, log.OffsetOfLastLines(job.record.incarnation, *lines));
     }
+    auto source = std::make_unique<FollowedLog>(d_, call.caller, job, offset);
     net::Response r;
     r.headers.Add("Content-Type", "text/plain; charset=utf-8");
     r.source = std::move(source);
     return r;
-  }
-
-  static std::string TailLines(const std::string& text, std::uint64_t n) {
-    std::size_t at = text.size();
-    if (at > 0 && text[at - 1] == '\n') --at;
-    for (std::uint64_t seen = 0; at > 0; --at) {
-      if (text[at - 1] == '\n' && ++seen == n) break;
-    }
-    return n == 0 ? std::string() : text.substr(at);
   }
 
   static Status ReadLabels(const std::string& text, service::TrainJobFilter& filter) {

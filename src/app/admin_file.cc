@@ -45,7 +45,12 @@ Status EnsureAdminFile(const std::filesystem::path& file, const std::string& end
   Document root;
   auto text = ReadFile(file, 1 << 20);
   if (text.ok()) {
-    CML_ASSIGN_OR_RETURN(root, Document::Parse(text.value()));
+    auto parsed = Document::Parse(text.value());
+    if (!parsed.ok()) {
+      return Error(Code::kInvalidArgument, file.string() + ": " + parsed.error().message() +
+                                               "; repair it, or remove it and get a new key");
+    }
+    root = std::move(parsed).value();
     if (root.Get(kEndpoint).Str() == endpoint) return Ok{};
   } else if (text.error().code() == Code::kNotFound) {
     CML_ASSIGN_OR_RETURN(const auto key, orgs.CreateKey(org, KeyRole::kPlatformAdmin, "administrator"));

@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -64,6 +66,14 @@ class SealedBox final : public service::SecretBox {
  private:
   crypto::Sealer sealer_;
 };
+
+// Each connection is a descriptor; the usual limit of 1024 is the shell's, not the machine's.
+void AllowManyConnections() {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = std::min<rlim_t>(files.rlim_max, 16'384);
+  ::setrlimit(RLIMIT_NOFILE, &files);
+}
 
 // One server per data folder. The lock goes with the process, however it ends.
 Result<Fd> LockData(const fs::path& data) {
@@ -127,6 +137,7 @@ class Server {
     orgs_ = std::make_unique<service::Orgs>(*store_, *box_, clock_);
     CML_ASSIGN_OR_RETURN(const auto first, orgs_->EnsureDefaultOrg(config_.first_uid));
     first_org_ = first.org;
+    first_start_ = first.created;
     CML_ASSIGN_OR_RETURN(objects_, objectstore::FilesystemStore::Open(
         config_.data / "objects", [this](const OrgId& org) { return OwnerOf(org); }));
     const Status made = objects_->MakeBucket(first_org_.id, kDefaultBucket);
@@ -181,7 +192,7 @@ class Server {
         [this](const std::string& name, const std::string& version) { return FrameworkOf(name, version); },
         [this](const std::string& endpoint) { return PackageEndpoint(own_, endpoint); },
         [this](const ResourceId& id) { runner_->Notify(id); }});
-    auth_ = std::make_unique<api::Authenticator>(*orgs_, clock_, clock_.Now());
+    auth_ = std::make_unique<api::Authenticator>(*orgs_, clock_, first_start_ ? SysTime{} : started_);
     api::RouteTable table;
     api::AddTrainJobRoutes(table, {*jobs_, *orgs_, [this](const RunKey& key) { return backend_->LogOf(key, "worker", 0); }});
     api::AddPlatformRoutes(table, PlatformDeps());
@@ -285,6 +296,7 @@ class Server {
   std::string endpoint_;
   KnownEndpoints own_;
   Org first_org_;
+  bool first_start_ = false;
   Fd lock_;
   std::unique_ptr<local::ShimLauncher> launcher_;
   std::unique_ptr<store::Store> store_;
@@ -314,6 +326,8 @@ Status RunServer(const Config& config) {
   CML_ASSIGN_OR_RETURN(auto launcher, local::ShimLauncher::Fork());
   launcher->SetProgram("/proc/self/exe");
   ::signal(SIGPIPE, SIG_IGN);
+  AllowManyConnections();
+  ::mallopt(M_ARENA_MAX, 2);  // a heap per worker thread would be memory for nothing
   sigset_t stop_signals;
   ::sigemptyset(&stop_signals);
   ::sigaddset(&stop_signals, SIGTERM);

@@ -81,21 +81,30 @@ Outcome ListRuntimes(Context& context, const Typed& typed) {
   return ExitCode::kOk;
 }
 
-// The runtime that `name` means; of several variants the first that is not ready.
+bool IsUnderWay(const std::string& state) {
+  return state == "preparing" || state == "building" || state == "queued" || state == "waiting";
+}
+
+// How much a variant's state tells of the runtime's: one on its way counts before a broken one,
+// that before a ready one, and last what this machine cannot have or nobody asked for.
+int Weight(const std::string& state) {
+  if (IsUnderWay(state)) return 3;
+  if (state == "broken" || state == "failed") return 2;
+  return state == "ready" ? 1 : 0;
+}
+
+// The runtime that `name` means; of several variants the one that tells most.
 Result<Document> Find(Rest& rest, const RuntimeName& name) {
   CML_ASSIGN_OR_RETURN(const std::vector<Document> runtimes, Runtimes(rest, nullptr));
   Document found;
   for (const Document& r : runtimes) {
     if (r.Get("name").Text() != name.name || r.Get("version").Text() != name.version) continue;
-    if (found.IsNull() || found.Get("state").Text() == "ready") found = r;
+    const std::string state = r.Get("state").Text();
+    if (found.IsNull() || Weight(state) > Weight(found.Get("state").Text())) found = r;
   }
   if (!found.IsNull()) return found;
   return Error(Code::kNotFound,
                "no runtime " + name.str() + "\nsee which there are: cloudml runtimes list");
-}
-
-bool IsUnderWay(const std::string& state) {
-  return state == "preparing" || state == "building" || state == "queued" || state == "waiting";
 }
 
 Outcome WaitUntilReady(Context& context, Rest& rest, const RuntimeName& name) {

@@ -107,15 +107,23 @@ TrainJobAction PlanWaiting(const TrainJobView& v) {
   return r;
 }
 
+// "environment pytorch 2.15.0: downloading" of a sentence that goes on with how far that is.
+std::string_view StepOf(std::string_view message) {
+  const auto colon = message.find(": ");
+  if (colon == std::string_view::npos) return {};
+  return message.substr(0, message.find(' ', colon + 2));
+}
+
+// Progress is told by the message as it comes; what becomes an event is the next step alone.
 TrainJobAction PlanPending(const TrainJobView& v) {
   const TrainJob& job = v.job;
   if (v.run->message.empty() || v.run->message == job.record.message) return Nothing{};
   TrainJobRecord next = job.record;
-  const bool first = next.reason != v.run->reason;
+  const bool step = next.reason != v.run->reason || StepOf(next.message) != StepOf(v.run->message);
   next.reason = v.run->reason;
   next.message = v.run->message;
   Record r{next, {}};
-  if (first) r.events.push_back(Say(v.now, EventType::kNormal, next.reason, next.message));
+  if (step) r.events.push_back(Say(v.now, EventType::kNormal, next.reason, next.message));
   return r;
 }
 

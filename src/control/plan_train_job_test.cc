@@ -77,6 +77,27 @@ TEST_F(PlanTrainJobTest, RunsAndCompletes) {
   EXPECT_TRUE(std::holds_alternative<Nothing>(Plan()));
 }
 
+TEST_F(PlanTrainJobTest, EachStepOfThePreparationIsOneEvent) {
+  job_.record.state = State::kCreating;
+  const std::vector<std::pair<const char*, std::size_t>> told = {
+      {"environment a 1: downloading x (1 of 3 downloads done)", 1},
+      {"environment a 1: downloading y (2 of 3 downloads done)", 0},
+      {"environment a 1: installing 9 packages", 1},
+      {"packages are to be fetched", 1},
+      {"packages are being fetched", 0}};
+  for (const auto& [message, events] : told) {
+    run_ = RunStatus{RunState::kPending, "Preparing", message, false, {}};
+    const Record r = PlannedRecord();
+    EXPECT_EQ(r.next.message, message);
+    EXPECT_EQ(r.events.size(), events) << message;
+    if (!r.events.empty()) {
+      EXPECT_EQ(r.events.front().message, message);
+    }
+    job_.record = r.next;
+    EXPECT_TRUE(std::holds_alternative<Nothing>(Plan())) << "the same again";
+  }
+}
+
 TEST_F(PlanTrainJobTest, ARunThatEndedUnseenIsNotLost) {
   job_.record.state = State::kCreating;
   RunEnds(RunState::kSucceeded, "Completed", 0);

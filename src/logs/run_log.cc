@@ -27,7 +27,7 @@ std::uint64_t Room(std::uint64_t most) {
 }
 
 Result<std::uint64_t> SizeOf(int fd, const fs::path& path) {
-  struct stat st{};
+  struct stat st {};
   if (::fstat(fd, &st) != 0) return ErrnoError(errno, "look at", path);
   return static_cast<std::uint64_t>(st.st_size);
 }
@@ -37,8 +37,7 @@ Result<std::string> ReadAt(int fd, std::uint64_t from, std::size_t n, const fs::
   std::string out(n, '\0');
   std::size_t done = 0;
   while (done < n) {
-    const ssize_t got =
-        ::pread(fd, out.data() + done, n - done, static_cast<off_t>(from + done));
+    const ssize_t got = ::pread(fd, out.data() + done, n - done, static_cast<off_t>(from + done));
     if (got == 0) break;
     if (got < 0) {
       if (errno == EINTR) continue;

@@ -23,7 +23,7 @@ TEST_F(RunLog, WriterMakesFoldersAndKeepsTheLogToItsOwner) {
   ASSERT_TRUE(w.Append("one\n").ok());
   ASSERT_TRUE(w.Append("two").ok());
   EXPECT_EQ(ReadLog(path).value(), "one\ntwo");
-  struct stat st{};
+  struct stat st {};
   ASSERT_EQ(::stat(path.c_str(), &st), 0);
   EXPECT_EQ(st.st_mode & 0777, 0600U);
 }
@@ -43,8 +43,9 @@ TEST_F(RunLog, StopsAtItsCapWithOneLineThatSaysSo) {
   const std::string all = ReadLog(path_).value();
   EXPECT_LE(all.size(), kMost);
   EXPECT_GT(all.size(), kMost - 100);
-  EXPECT_EQ(all.rfind("[the log ends here: it reached its limit of 1 KiB]\n"),
-            all.size() - std::string("[the log ends here: it reached its limit of 1 KiB]\n").size());
+  EXPECT_EQ(
+      all.rfind("[the log ends here: it reached its limit of 1 KiB]\n"),
+      all.size() - std::string("[the log ends here: it reached its limit of 1 KiB]\n").size());
   EXPECT_EQ(all[all.rfind('[') - 1], '\n') << "the notice is a line of its own";
   auto again = std::move(LogWriter::Open(path_, kMost)).value();
   ASSERT_TRUE(again.Append("more\n").ok());

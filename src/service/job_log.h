@@ -21,7 +21,11 @@ class JobLog {
 
   // The text of the runs 1…`incarnations`, at most its last 64 MiB.
   Result<std::string> All(std::uint64_t incarnations) const;
+  // How long the whole text is, and so where a follower goes on.
+  Result<std::uint64_t> Size(std::uint64_t incarnations) const;
   Result<std::string> LastLines(std::uint64_t incarnations, std::uint64_t n) const;
+  // Where a follower that starts with the last n lines begins.
+  Result<std::uint64_t> OffsetOfLastLines(std::uint64_t incarnations, std::uint64_t n) const;
 
   // Follows from `offset` in the text of All. Each call gives what came since; empty: nothing yet.
   // Goes on to the next run when `incarnations` says that there is one.

@@ -50,6 +50,17 @@ TEST_F(JobLogTest, AFollowerSeesTheSameTextFromAnyOffset) {
   }
 }
 
+TEST_F(JobLogTest, AFollowerThatStartsWithTheLastLinesSeesThoseLines) {
+  Write(1, "one\nhalf");
+  Write(2, "");
+  Write(3, "two\nthree\n");
+  const std::string all = Log().All(3).value();
+  EXPECT_EQ(Log().Size(3).value(), all.size());
+  for (std::uint64_t n = 1; n < 9; ++n) {
+    EXPECT_EQ(all.substr(Log().OffsetOfLastLines(3, n).value()), Log().LastLines(3, n).value()) << n;
+  }
+}
+
 TEST_F(JobLogTest, AFollowerWaitsForTheNextRun) {
   Write(1, "one\n");
   JobLog log = Log();

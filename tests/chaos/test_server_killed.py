@@ -93,8 +93,8 @@ def check(server, loads):
         assert runs == 1 + job["retries"] and job["retries"] == 0, (name, runs, job)
         log = [line for line in rest.log(name).splitlines() if line.startswith(name)]
         assert log == [f"{name} line {i}" for i in range(1, LINES + 1)], (name, log)
-    for path in bucket.glob("chaos-*"):
-        assert path.read_text().count("ran") == 1, path
+    for path in bucket.glob("chaos-*"):  # a deleted job may have been ended before its line
+        assert path.read_text().count("ran") <= 1, path
     wait_for(lambda: not server.jobs_processes(), 20,
              lambda: f"no process to be left: {server.jobs_processes()}")
     return len(there)

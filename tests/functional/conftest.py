@@ -9,11 +9,20 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from harness import server as server_module  # noqa: E402
+from harness.cli import Cli  # noqa: E402
+from harness.notes import all_notes  # noqa: E402
 from harness.published import PublishedClient  # noqa: E402
 from harness.tls_front import TlsFront  # noqa: E402
 
 # uv, for the servers that the tests start (tests/install_tools.sh).
-os.environ["PATH"] += os.pathsep + str(server_module.REPOSITORY / "build" / "tools" / "bin")
+os.environ["PATH"] += os.pathsep + str(server_module.tools_folder() / "bin")
+
+
+def pytest_terminal_summary(terminalreporter):
+    if all_notes():
+        terminalreporter.section("notes")
+        for text in all_notes():
+            terminalreporter.write_line(text)
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +66,12 @@ def make_server(tmp_path_factory):
 def own_server(make_server):
     """A server that the test may stop, kill and restart."""
     return make_server()
+
+
+@pytest.fixture(scope="session")
+def cli(server, tmp_path_factory):
+    """Our own command line, set up for the server under test."""
+    return Cli(server, tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,8 @@ namespace cml::api {
 class Authenticator {
  public:
   // A changing SigV4 request that was signed before `started` could be the replay of one that an
-  // earlier process has seen, so it is refused.
+  // earlier process has seen, so it is refused. (Times are whole seconds: so is one that is signed
+  // in the second of the start.) The epoch: there was no earlier process.
   Authenticator(service::Orgs& orgs, const Clock& clock, SysTime started)
       : orgs_(orgs), clock_(clock), started_(started) {}
 

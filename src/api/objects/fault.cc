@@ -29,8 +29,6 @@ Row RowOf(FaultCode code) {
       return {"IncompleteBody", 400};
     case FaultCode::kInternalError:
       return {"InternalError", 500};
-    case FaultCode::kInvalidAccessKeyId:
-      return {"InvalidAccessKeyId", 403};
     case FaultCode::kInvalidArgument:
       return {"InvalidArgument", 400};
     case FaultCode::kInvalidBucketName:

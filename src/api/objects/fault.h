@@ -19,7 +19,6 @@ enum class FaultCode {
   kEntityTooSmall,
   kIncompleteBody,
   kInternalError,
-  kInvalidAccessKeyId,
   kInvalidArgument,
   kInvalidBucketName,
   kInvalidDigest,

@@ -128,7 +128,7 @@ TEST_F(S3Test, ReadOnlyKeys) {
 
 TEST_F(S3Test, Signatures) {
   EXPECT_EQ(CodeOf(S3As("AK1", "wrong", Make("GET", "/bkt/a"))), "SignatureDoesNotMatch");
-  EXPECT_EQ(CodeOf(S3As("NOBODY", "wrong", Make("GET", "/bkt/a"))), "InvalidAccessKeyId");
+  EXPECT_EQ(CodeOf(S3As("NOBODY", "wrong", Make("GET", "/bkt/a"))), "SignatureDoesNotMatch");
   EXPECT_EQ(CodeOf(S3As("LATER", "wrong", Make("GET", "/bkt/a"))), "ServiceUnavailable");
   EXPECT_EQ(CodeOf(Carry(Make("GET", "/bkt/a"), "")), "AccessDenied");
   EXPECT_EQ(CodeOf(Carry(Make("PUT", "/bkt/a"), "x")), "AccessDenied");

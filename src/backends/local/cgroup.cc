@@ -22,7 +22,8 @@ constexpr std::array<std::string_view, 4> kControllers = {"cpu", "cpuacct", "mem
 enum Controller : std::size_t { kCpu, kCpuacct, kMemory, kPids };
 constexpr std::string_view kLeaf = "cloudml-server";
 constexpr std::int64_t kPeriodMicros = 100'000;
-constexpr std::int64_t kNoLimit = std::int64_t{1} << 60;  // version 1 writes "none" as a huge number
+constexpr std::int64_t kNoLimit = std::int64_t{1}
+                                  << 60;  // version 1 writes "none" as a huge number
 
 Status WriteValue(const fs::path& file, std::string_view value) {
   CML_ASSIGN_OR_RETURN(const Fd fd, OpenFile(file, O_WRONLY));
@@ -73,7 +74,8 @@ std::vector<Mount> ReadMounts(const fs::path& mountinfo) {
     if (fields.size() < 5 || fields.end() - dash < 4) continue;
     if (dash[1] != "cgroup" && dash[1] != "cgroup2") continue;
     Mount mount{fs::path(fields[4]), std::string(fields[3]), dash[1] == "cgroup2", {}};
-    for (const std::string_view option : Split(dash[3], ',')) mount.controllers.emplace_back(option);
+    for (const std::string_view option : Split(dash[3], ','))
+      mount.controllers.emplace_back(option);
     mounts.push_back(std::move(mount));
   }
   return mounts;
@@ -191,9 +193,12 @@ void SetLeast(std::int64_t& least, std::int64_t value) {
 CgroupParent MakeCgroupParent(const CgroupSources& sources, const std::string& name) {
   const Own own = FindOwn(sources);
   switch (own.mode) {
-    case CgroupMode::kNone: return {};
-    case CgroupMode::kV1: return MakeV1(own, name);
-    case CgroupMode::kV2: return MakeV2(own, sources, name);
+    case CgroupMode::kNone:
+      return {};
+    case CgroupMode::kV1:
+      return MakeV1(own, name);
+    case CgroupMode::kV2:
+      return MakeV2(own, sources, name);
   }
   return {};
 }
@@ -206,7 +211,7 @@ void RemoveCgroupParent(const CgroupParent& parent) {
 
 fs::path Cgroup::Folder(std::size_t controller) const {
   if (mode_ == CgroupMode::kNone || folders_.empty()) return {};
-  return mode_ == CgroupMode::kV2 ? folders_.front()
+  return mode_ == CgroupMode::kV2       ? folders_.front()
          : controller < folders_.size() ? folders_[controller]
                                         : fs::path();
 }
@@ -225,11 +230,15 @@ Cgroup Cgroup::At(std::vector<fs::path> folders) {
   return {v1 ? CgroupMode::kV1 : CgroupMode::kV2, std::move(folders)};
 }
 
-Result<Cgroup> Cgroup::Make(const CgroupParent& parent, const std::string& name,
-                            const Limits& limits) {
+Cgroup Cgroup::Of(const CgroupParent& parent, const std::string& name) {
   std::vector<fs::path> folders;
   for (const auto& above : parent.folders) folders.push_back(above.empty() ? above : above / name);
-  Cgroup group(parent.mode, std::move(folders));
+  return {parent.mode, std::move(folders)};
+}
+
+Result<Cgroup> Cgroup::Make(const CgroupParent& parent, const std::string& name,
+                            const Limits& limits) {
+  Cgroup group = Of(parent, name);
   for (const auto& folder : group.Distinct()) {
     if (!MakeGroup(folder)) return ErrnoError(errno, "make control group", folder);
   }
@@ -240,7 +249,8 @@ Result<Cgroup> Cgroup::Make(const CgroupParent& parent, const std::string& name,
   };
   const bool v2 = parent.mode == CgroupMode::kV2;
   if (limits.millicores > 0) {
-    const std::string quota = std::to_string(std::max<std::int64_t>(1'000, limits.millicores * 100));
+    const std::string quota =
+        std::to_string(std::max<std::int64_t>(1'000, limits.millicores * 100));
     CML_RETURN_IF_ERROR(v2 ? set(kCpu, "cpu.max", quota + " " + std::to_string(kPeriodMicros))
                            : set(kCpu, "cpu.cfs_quota_us", quota));
   }
@@ -308,7 +318,8 @@ std::vector<pid_t> Cgroup::Pids() const {
   for (const auto& folder : Distinct()) {
     const std::string text = ReadValue(folder / "cgroup.procs");
     for (const std::string_view line : Split(text, '\n')) {
-      if (const auto pid = ParseInt(line); pid && *pid > 0) pids.push_back(static_cast<pid_t>(*pid));
+      if (const auto pid = ParseInt(line); pid && *pid > 0)
+        pids.push_back(static_cast<pid_t>(*pid));
     }
   }
   return pids;
@@ -362,7 +373,8 @@ OwnLimits ReadOwnLimits(const CgroupSources& sources) {
     });
     walk(own.folders[kCpu], own.tops[kCpu], [&](const fs::path& folder) {
       const std::int64_t period = ReadNumber(folder / "cpu.cfs_period_us");
-      if (period > 0) SetLeast(limits.millicores, ReadNumber(folder / "cpu.cfs_quota_us") * 1'000 / period);
+      if (period > 0)
+        SetLeast(limits.millicores, ReadNumber(folder / "cpu.cfs_quota_us") * 1'000 / period);
     });
   } else if (own.mode == CgroupMode::kV2) {
     walk(own.folders[0], own.tops[0], [&](const fs::path& folder) {

@@ -21,9 +21,12 @@ namespace cml::backends::local {
 enum class CgroupMode { kNone, kV1, kV2 };
 constexpr std::string_view ToString(CgroupMode m) noexcept {
   switch (m) {
-    case CgroupMode::kNone: return "none";
-    case CgroupMode::kV1: return "v1";
-    case CgroupMode::kV2: return "v2";
+    case CgroupMode::kNone:
+      return "none";
+    case CgroupMode::kV1:
+      return "v1";
+    case CgroupMode::kV2:
+      return "v2";
   }
   return "";
 }
@@ -65,6 +68,8 @@ class Cgroup {
   // Makes the group and sets its limits.
   static Result<Cgroup> Make(const CgroupParent& parent, const std::string& name,
                              const Limits& limits);
+  // What an earlier Make has made, or would have.
+  static Cgroup Of(const CgroupParent& parent, const std::string& name);
   // From the folders of an earlier Make.
   static Cgroup At(std::vector<std::filesystem::path> folders);
 

@@ -28,7 +28,8 @@ class CgroupTree : public ::testing::Test {
   void V2Group(const fs::path& group, const std::string& procs = "") {
     Write(group / "cgroup.procs", procs);
     Write(group / "cgroup.subtree_control", "cpu memory pids\n");
-    for (const char* file : {"cpu.max", "memory.max", "memory.swap.max", "memory.oom.group", "pids.max"}) {
+    for (const char* file :
+         {"cpu.max", "memory.max", "memory.swap.max", "memory.oom.group", "pids.max"}) {
       Write(group / file, "");
     }
   }
@@ -38,8 +39,9 @@ class CgroupTree : public ::testing::Test {
     return {top_ / "self", top_ / "mounts", false};
   }
   CgroupSources V2() {
-    return Sources("0::/system.slice/cloudml.service\n",
-                   "30 23 0:26 / " + (top_ / "fs").string() + " rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n");
+    return Sources(
+        "0::/system.slice/cloudml.service\n",
+        "30 23 0:26 / " + (top_ / "fs").string() + " rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n");
   }
 
   TempFolder folder_;
@@ -104,14 +106,16 @@ TEST_F(CgroupTree, Version2LeavesStrangersAlone) {
 
 TEST_F(CgroupTree, HybridMachinesUseVersion1) {
   const std::string fs_top = (top_ / "fs").string();
-  const auto mount = [&](const std::string& name, const std::string& type, const std::string& super) {
+  const auto mount = [&](const std::string& name, const std::string& type,
+                         const std::string& super) {
     return "30 23 0:26 / " + fs_top + "/" + name + " rw - " + type + " cgroup rw," + super + "\n";
   };
-  const CgroupSources sources = Sources(
-      "5:memory:/user/me\n4:cpu,cpuacct:/\n2:pids:/\n0::/user/me\n",
-      mount("unified", "cgroup2", "nsdelegate") + mount("memory", "cgroup", "memory") +
-          mount("cpu,cpuacct", "cgroup", "cpu,cpuacct") + mount("pids", "cgroup", "pids"));
-  for (const char* group : {"fs/memory/user/me/c", "fs/cpu,cpuacct/c"}) Write(fs::path(group) / "cgroup.procs", "");
+  const CgroupSources sources =
+      Sources("5:memory:/user/me\n4:cpu,cpuacct:/\n2:pids:/\n0::/user/me\n",
+              mount("unified", "cgroup2", "nsdelegate") + mount("memory", "cgroup", "memory") +
+                  mount("cpu,cpuacct", "cgroup", "cpu,cpuacct") + mount("pids", "cgroup", "pids"));
+  for (const char* group : {"fs/memory/user/me/c", "fs/cpu,cpuacct/c"})
+    Write(fs::path(group) / "cgroup.procs", "");
   const CgroupParent parent = MakeCgroupParent(sources, "c");
   ASSERT_EQ(parent.mode, CgroupMode::kV1);
   ASSERT_EQ(parent.folders.size(), 4U);
@@ -163,7 +167,8 @@ TEST(CgroupOfThisMachine, KillsWhatIsInIt) {
   EXPECT_TRUE(group.value().Empty());
   EXPECT_TRUE(group.value().Remove(std::chrono::seconds(5)).ok());
   RemoveCgroupParent(parent);
-  EXPECT_FALSE(fs::exists(parent.folders.back().empty() ? parent.folders[2] : parent.folders.back()));
+  EXPECT_FALSE(
+      fs::exists(parent.folders.back().empty() ? parent.folders[2] : parent.folders.back()));
 }
 
 }  // namespace

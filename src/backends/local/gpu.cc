@@ -107,8 +107,8 @@ std::vector<std::filesystem::path> GpuDevices(const std::vector<Gpu>& gpus) {
     if (gpu.model != kFakeModel) devices.push_back("/dev/nvidia" + std::to_string(gpu.index));
   }
   if (devices.empty()) return devices;
-  for (const char* common : {"/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools",
-                             "/dev/nvidia-modeset"}) {
+  for (const char* common :
+       {"/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset"}) {
     if (::access(common, F_OK) == 0) devices.emplace_back(common);
   }
   return devices;

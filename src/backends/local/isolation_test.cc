@@ -28,8 +28,10 @@ TEST_F(Isolation, NothingOfTheServerIsThere) {
   const std::string secret = (options_.data / "admin.json").string();
   Backend();
   ASSERT_TRUE(WriteFileAtomically(secret, "the-secret").ok());
-  const std::string out = Output("cat " + secret + " 2>&1; ls -A /; ls -A /root /home /work 2>&1; "
-                                 "cat /proc/1/root" + secret + " 2>&1; true");
+  const std::string out = Output("cat " + secret +
+                                 " 2>&1; ls -A /; ls -A /root /home /work 2>&1; "
+                                 "cat /proc/1/root" +
+                                 secret + " 2>&1; true");
   EXPECT_EQ(out.find("the-secret"), std::string::npos) << out;
   EXPECT_NE(out.find("No such file"), std::string::npos) << out;
   for (const char* there : {"\nbin\n", "\netc\n", "\njob\n", "\nproc\n", "\ntmp\n", "\nusr\n"}) {
@@ -46,9 +48,10 @@ TEST_F(Isolation, FilesOfAnotherRunCannotBeReached) {
   WaitForLog(key, "ready");
   const auto work = options_.data / "runs" / ToString(key) / "worker-0" / "work" / "file";
   ASSERT_EQ(ReadFile(work).value(), "private\n");
-  const std::string out = Output(
-      "cat " + work.string() + " 2>&1; for p in /proc/[0-9]*; do "
-      "cat $p/cwd/file $p/root" + work.string() + " $p/root/job/work/file 2>/dev/null; done; true");
+  const std::string out = Output("cat " + work.string() +
+                                 " 2>&1; for p in /proc/[0-9]*; do "
+                                 "cat $p/cwd/file $p/root" +
+                                 work.string() + " $p/root/job/work/file 2>/dev/null; done; true");
   EXPECT_EQ(out.find("private"), std::string::npos) << out;
 }
 
@@ -60,7 +63,8 @@ TEST_F(Isolation, OtherProcessesAreInvisibleAndOutOfReach) {
   WaitForStart(key);
   const std::string out = Output(
       "cat /proc/*/cmdline /proc/*/environ 2>/dev/null | tr '\\0' '\\n'; "
-      "ls -d /proc/[0-9]* | wc -l; kill -9 " + std::to_string(::getpid()) + " 2>&1; true");
+      "ls -d /proc/[0-9]* | wc -l; kill -9 " +
+      std::to_string(::getpid()) + " 2>&1; true");
   EXPECT_EQ(out.find("987654"), std::string::npos) << out;
   EXPECT_EQ(out.find("other-secret-value"), std::string::npos) << out;
   EXPECT_NE(out.find("No such process"), std::string::npos) << out;
@@ -97,7 +101,8 @@ TEST_F(Isolation, TheJobIsNobodySpecialAndCannotBecomeRoot) {
   }
   EXPECT_NE(out.find("NoNewPrivs:\t1"), std::string::npos) << out;
   EXPECT_NE(out.find("Seccomp:\t2"), std::string::npos) << out;
-  EXPECT_NE(out.find("\n4\n"), std::string::npos) << "descriptors: 0, 1, 2 and the listing\n" << out;
+  EXPECT_NE(out.find("\n4\n"), std::string::npos) << "descriptors: 0, 1, 2 and the listing\n"
+                                                  << out;
   EXPECT_EQ(("\n" + out).find("\n0\n"), std::string::npos) << "somebody was root\n" << out;
 }
 
@@ -141,19 +146,23 @@ print('personality question', hex(libc.personality(0xffffffff)))
 
 TEST_F(Isolation, TheSystemIsReadOnlyAndTheJobsOwnFoldersAreNot) {
   RunSpec spec = Script(
-      "for f in / /usr /etc /job /job/etc /job/packages /fds /run /dev /sys /proc/sys/kernel; do "
+      "for f in / /usr /etc /job /job/etc /job/packages /run /dev /sys /proc/sys/kernel; do "
       "touch $f/x 2>/dev/null && echo writable $f; done; "
-      "for f in /job/work /job/status /job/checkpoint /fds/data /tmp /var/tmp /dev/shm; do "
+      "for f in /job/work /job/layer /job/status /job/checkpoint /fds/data /tmp /var/tmp /dev/shm; "
+      "do "
       "touch $f/x || echo not writable $f; done; pwd; echo $HOME; cat /job/etc/run.sh; hostname; "
-      "cat /etc/passwd | grep -c job; getent hosts localhost | wc -l; test -e /dev/null && cat < /dev/null");
+      "cat /etc/passwd | grep -c job; getent hosts localhost | wc -l; test -e /dev/null && cat < "
+      "/dev/null");
   spec.files["run.sh"] = "a-script\n";
   spec.checkpoint_key = "k3v9x0q2ab";
-  spec.buckets = {{"data"}};
-  const auto bucket = folder_.path() / "bucket";
+  const auto bucket = folder_.path() / "buckets" / "data";
+  ASSERT_TRUE(MakeFolders(bucket.parent_path(), 0755).ok());
   ASSERT_TRUE(MakeFolders(bucket).ok());
-  if (::geteuid() == 0) { ASSERT_EQ(::chown(bucket.c_str(), 20'001, 20'001), 0); }
-  options_.bucket = [bucket](const OrgId&, const std::string&) -> Result<std::filesystem::path> {
-    return bucket;
+  if (::geteuid() == 0) {
+    ASSERT_EQ(::chown(bucket.c_str(), 20'001, 20'001), 0);
+  }
+  options_.buckets = [bucket](const OrgId&) -> Result<std::filesystem::path> {
+    return bucket.parent_path();
   };
   const RunStatus status = RunToEnd(spec);
   EXPECT_EQ(status.state, RunState::kSucceeded) << status.message;
@@ -163,11 +172,14 @@ TEST_F(Isolation, TheSystemIsReadOnlyAndTheJobsOwnFoldersAreNot) {
 
 TEST_F(Isolation, ADaemonThatIsLeftBehindEndsWithTheJob) {
   // Its lock on a file of the bucket tells us whether it lives.
-  const auto bucket = folder_.path() / "bucket";
+  const auto bucket = folder_.path() / "buckets" / "data";
+  ASSERT_TRUE(MakeFolders(bucket.parent_path(), 0755).ok());
   ASSERT_TRUE(MakeFolders(bucket).ok());
-  if (::geteuid() == 0) { ASSERT_EQ(::chown(bucket.c_str(), 20'001, 20'001), 0); }
-  options_.bucket = [bucket](const OrgId&, const std::string&) -> Result<std::filesystem::path> {
-    return bucket;
+  if (::geteuid() == 0) {
+    ASSERT_EQ(::chown(bucket.c_str(), 20'001, 20'001), 0);
+  }
+  options_.buckets = [bucket](const OrgId&) -> Result<std::filesystem::path> {
+    return bucket.parent_path();
   };
   RunSpec spec = Script(Python(R"(
 import fcntl, os, signal, time
@@ -183,13 +195,12 @@ if os.fork() == 0:
 os.read(ready, 1)
 print('daemon is up')
 )"));
-  spec.buckets = {{"data"}};
   const RunStatus status = RunToEnd(spec);
   EXPECT_EQ(status.state, RunState::kSucceeded) << status.message;
   EXPECT_EQ(Log(key_), "daemon is up\n");
   const auto file = OpenFile(bucket / "daemon", O_RDWR);
   ASSERT_TRUE(file.ok());
-  struct flock lock{};
+  struct flock lock {};
   lock.l_type = F_WRLCK;
   ASSERT_EQ(::fcntl(file.value().get(), F_GETLK, &lock), 0);
   EXPECT_EQ(lock.l_type, F_UNLCK) << "the daemon lives";

@@ -1,15 +1,16 @@
 // backends/local/layout.h — where the local backend keeps what. Pure; thread-safe.
 //
-//   runs/KEY/spec                 the run as it was ensured (record.h); KEY is "resource.incarnation"
-//   runs/KEY/etc, packages        what all replicas see read-only at /job/etc and /job/packages
-//   runs/KEY/ROLE-INDEX/          one replica: lock, plan, stop, work, tmp, status
-//   status/KEY.ROLE-INDEX         what became of the replica; its shim renames it into place, and
+//   runs/KEY/spec                 the run as it was ensured (record.h); KEY is
+//   "resource.incarnation" runs/KEY/etc, packages        what all replicas see read-only at
+//   /job/etc and /job/packages runs/KEY/ROLE-INDEX/          one replica: lock, plan, stop, work,
+//   tmp, status status/KEY.ROLE-INDEX         what became of the replica; its shim renames it into
+//   place, and
 //                                 the server watches the folder
 //   logs/RESOURCE/INC/ROLE-INDEX.log
 //   logs/RESOURCE/removed         the highest incarnation that was removed
 //   checkpoints/NAME              folders that are kept across incarnations
-//   sandbox/                      files that every sandbox gets: /etc per uid, the system call filter
-//   pool/UID/                     folders of removed runs, to be used again (recycling.h)
+//   sandbox/                      files that every sandbox gets: /etc per uid, the system call
+//   filter pool/UID/                     folders of removed runs, to be used again (recycling.h)
 //   trash/                        being deleted
 #pragma once
 #include <cstdint>
@@ -63,9 +64,9 @@ struct Layout {
 };
 
 // Files of a replica's folder.
-inline constexpr const char* kLockFile = "lock";  // locked while the shim lives; holds its pid
-inline constexpr const char* kPlanFile = "plan";  // for the shim
-inline constexpr const char* kStopFile = "stop";  // it shall end
+inline constexpr const char* kLockFile = "lock";    // locked while the shim lives; holds its pid
+inline constexpr const char* kPlanFile = "plan";    // for the shim
+inline constexpr const char* kStopFile = "stop";    // it shall end
 inline constexpr const char* kUsageFile = "usage";  // where no cgroup counts
 // Files that become the status file when it is written the first and the second time.
 inline constexpr const char* kFirstStatus = "first";

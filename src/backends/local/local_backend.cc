@@ -16,6 +16,7 @@
 #include "backends/local/recycling.h"
 #include "backends/local/replica_lock.h"
 #include "backends/local/seccomp_filter.h"
+#include "backends/local/weak_limits.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
@@ -93,12 +94,14 @@ Result<Fd> TakeOver(const fs::path& replica, const fs::path& status_file, Deadli
 }  // namespace
 
 Result<std::unique_ptr<LocalBackend>> LocalBackend::Open(LocalOptions options) {
-  if (options.launcher == nullptr) return Error(Code::kInternal, "the local backend has no launcher");
+  if (options.launcher == nullptr)
+    return Error(Code::kInternal, "the local backend has no launcher");
   PreparationContext context;
   context.layout.data = fs::absolute(options.data);
   const Layout& layout = context.layout;
-  for (const auto& folder : {layout.data, layout.Runs(), layout.Status(), layout.Logs(),
-                             layout.Checkpoints(), layout.Sandbox(), layout.Pool(), layout.Trash()}) {
+  for (const auto& folder :
+       {layout.data, layout.Runs(), layout.Status(), layout.Logs(), layout.Checkpoints(),
+        layout.Sandbox(), layout.Pool(), layout.Trash()}) {
     CML_RETURN_IF_ERROR(MakeFolders(folder));
   }
   context.bwrap = FindProgram("bwrap");
@@ -110,7 +113,8 @@ Result<std::unique_ptr<LocalBackend>> LocalBackend::Open(LocalOptions options) {
   CML_RETURN_IF_ERROR(WriteSeccompFilter(context.filter));
 
   const bool root = ::geteuid() == 0;
-  context.sandbox = options.sandbox.value_or(root ? SandboxMode::kRoot : SandboxMode::kUserNamespace);
+  context.sandbox =
+      options.sandbox.value_or(root ? SandboxMode::kRoot : SandboxMode::kUserNamespace);
   CgroupSources sources;
   sources.root = root;
   if (options.cgroups == CgroupChoice::kBest) {
@@ -119,7 +123,8 @@ Result<std::unique_ptr<LocalBackend>> LocalBackend::Open(LocalOptions options) {
   const Machine machine = LookAtMachine(sources);
   Node node;
   node.name = options.node_name.empty() ? machine.host_name : options.node_name;
-  node.millicores = options.capacity.millicores > 0 ? options.capacity.millicores : machine.millicores;
+  node.millicores =
+      options.capacity.millicores > 0 ? options.capacity.millicores : machine.millicores;
   node.memory_bytes =
       options.capacity.memory_bytes > 0 ? options.capacity.memory_bytes : machine.memory_bytes;
   node.gpus = options.fake_gpus > 0 ? FakeGpus(options.fake_gpus) : FindGpus();
@@ -136,7 +141,9 @@ Result<std::unique_ptr<LocalBackend>> LocalBackend::Open(LocalOptions options) {
 }
 
 LocalBackend::LocalBackend(PreparationContext context, Node node)
-    : context_(context), preparation_(std::move(context)), node_(std::move(node)),
+    : context_(context),
+      preparation_(std::move(context)),
+      node_(std::move(node)),
       boot_id_(BootId()) {}
 
 LocalBackend::~LocalBackend() {
@@ -228,6 +235,22 @@ ReplicaStatus LocalBackend::ObserveReplica(const RunKey& key, const Role& role,
   return record->status;
 }
 
+// A sandbox dies with its shim; this makes sure, and waits for the last of it. One that was killed
+// while it got ready can have left a process that waits for ever.
+Status LocalBackend::EndWhatIsLeft(const RunKey& key, const std::string& replica) {
+  const auto text = ReadFile(context_.layout.Replica(key, replica) / kPlanFile);
+  const auto plan = text.ok() ? ParsePlan(text.value()) : std::nullopt;
+  if (!plan) return Ok{};  // no shim could start anything
+  if (plan->cgroup_parent.mode == CgroupMode::kNone) {
+    KillMarked(MarkOf(context_.layout.data, ToString(key) + "." + replica));
+    return Ok{};
+  }
+  const Cgroup group = Cgroup::Of(plan->cgroup_parent, plan->cgroup_name);
+  CML_RETURN_IF_ERROR(group.Kill(milliseconds(5'000)));
+  (void)group.Remove(milliseconds(1'000));
+  return Ok{};
+}
+
 ReplicaStatus LocalBackend::DeclareLost(const RunKey& key, ReplicaRecord record) {
   const std::string name = ReplicaName(record.status.role, record.status.index);
   const fs::path status_file = context_.layout.StatusOf(key, name);
@@ -238,22 +261,21 @@ ReplicaStatus LocalBackend::DeclareLost(const RunKey& key, ReplicaRecord record)
   }
   const bool same_boot = record.boot_id == boot_id_;
   if (same_boot) {
-    // The sandbox died with its shim; this makes sure, and waits for the last of it.
-    const Cgroup group = Cgroup::At(record.cgroups);
-    if (!group.Kill(milliseconds(5'000)).ok()) return record.status;
-    const CgroupUsage usage = group.Usage();
+    const CgroupUsage usage = Cgroup::At(record.cgroups).Usage();
     record.status.usage.cpu_millis = usage.cpu_millis;
     record.status.usage.memory_peak = usage.memory_peak;
-    (void)group.Remove(milliseconds(1'000));
+    if (!EndWhatIsLeft(key, name).ok()) return record.status;
   }
   ReplicaStatus running = record.status;
   record.status.state = RunState::kFailed;
   record.status.reason = "RunLost";
-  record.status.message = same_boot ? "the process that kept the run was killed, and the run with it"
-                                    : "the machine restarted while it ran";
+  record.status.message = same_boot
+                              ? "the process that kept the run was killed, and the run with it"
+                              : "the machine restarted while it ran";
   record.status.ended = SystemClock().Now();
   if (auto written = WriteReplica(status_file, record, Sync::kDurable); !written.ok()) {
-    LogWarning("cannot record a lost run", {{"run", ToString(key)}, {"error", written.error().message()}});
+    LogWarning("cannot record a lost run",
+               {{"run", ToString(key)}, {"error", written.error().message()}});
     return running;
   }
   return record.status;
@@ -287,8 +309,7 @@ Status LocalBackend::Stop(const RunKey& key, Deadline) {
     stopped.status.message = "stopped before it started";
     stopped.status.ended = SystemClock().Now();
     stopped.boot_id = boot_id_;
-    auto written =
-        WriteReplica(context_.layout.StatusOf(key, name), stopped, Sync::kDurable);
+    auto written = WriteReplica(context_.layout.StatusOf(key, name), stopped, Sync::kDurable);
     if (!written.ok()) result = std::move(written);
   });
   return result;
@@ -316,10 +337,8 @@ Status LocalBackend::Remove(const RunKey& key, Deadline by) {
     CML_ASSIGN_OR_RETURN(Fd lock, TakeOver(entry.path(), layout.StatusOf(key, name), by));
     locks.push_back(std::move(lock));
     const auto record = ReadReplica(layout.StatusOf(key, name));
-    if (!record || IsFinal(record->status.state) || record->boot_id != boot_id_) continue;
-    const Cgroup group = Cgroup::At(record->cgroups);
-    CML_RETURN_IF_ERROR(group.Kill(milliseconds(5'000)));
-    (void)group.Remove(milliseconds(1'000));
+    if (record && IsFinal(record->status.state)) continue;
+    CML_RETURN_IF_ERROR(EndWhatIsLeft(key, name));
   }
   if (const auto spec = SpecOf(key); spec && names.size() == 1) {
     if (const fs::path kept = preparation_.Recycle(key, *spec); !kept.empty()) {
@@ -379,7 +398,8 @@ Status LocalBackend::RemoveRuntime(const RuntimeRef& runtime, Deadline by) {
   return context_.options.environments->Remove(runtime);
 }
 
-fs::path LocalBackend::LogOf(const RunKey& key, const std::string& role, std::uint32_t index) const {
+fs::path LocalBackend::LogOf(const RunKey& key, const std::string& role,
+                             std::uint32_t index) const {
   return context_.layout.Log(key, ReplicaName(role, index));
 }
 
@@ -391,7 +411,8 @@ Status LocalBackend::RemoveLogs(const ResourceId& resource) {
 Status LocalBackend::RemoveCheckpoint(const std::string& checkpoint_key) {
   if (checkpoint_key.empty() || checkpoint_key.front() == '.' ||
       checkpoint_key.find('/') != std::string::npos) {
-    return Error(Code::kInvalidArgument, "checkpoint name " + Quote(checkpoint_key) + " is not possible");
+    return Error(Code::kInvalidArgument,
+                 "checkpoint name " + Quote(checkpoint_key) + " is not possible");
   }
   const fs::path folder = context_.layout.Checkpoints() / checkpoint_key;
   const fs::path grave = context_.layout.Trash() / (checkpoint_key + "-" + RandomToken(6));

@@ -58,8 +58,8 @@ class LocalBackend final : public Backend {
   struct Pending {
     RuntimeRef runtime;
     std::string message;
-    bool busy = false;   // in the queue or in a thread's hands
-    bool again = false;  // its environment progressed while it was busy
+    bool busy = false;      // in the queue or in a thread's hands
+    bool again = false;     // its environment progressed while it was busy
     bool launched = false;  // its shims' first word is awaited
     int attempts = 0;
     std::optional<std::chrono::steady_clock::time_point> retry_at;
@@ -87,6 +87,7 @@ class LocalBackend final : public Backend {
   std::optional<RunSpec> SpecOf(const RunKey& key) const;
   std::uint64_t HighestRemoved(const ResourceId& resource) const;
   ReplicaStatus ObserveReplica(const RunKey& key, const Role& role, std::uint32_t index);
+  Status EndWhatIsLeft(const RunKey& key, const std::string& replica);
   ReplicaStatus DeclareLost(const RunKey& key, ReplicaRecord record);
 
   const PreparationContext context_;
@@ -99,7 +100,8 @@ class LocalBackend final : public Backend {
   std::condition_variable_any wake_;
   std::map<RunKey, Pending> pending_;
   std::deque<RunKey> queue_;
-  bool trash_ = true;  // something may lie there
+  bool trash_ = true;         // something may lie there
+  std::uint64_t timers_ = 0;  // grows when a retry_at is set
 
   std::unique_ptr<StatusWatcher> watcher_;
   std::vector<std::jthread> workers_;

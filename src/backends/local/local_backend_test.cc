@@ -29,7 +29,8 @@ TEST_F(LocalBackendTest, ACommandRunsAndItsOutputIsTheLog) {
 }
 
 TEST_F(LocalBackendTest, AllOfTheOutputIsInTheLogInOrder) {
-  const RunStatus status = RunToEnd(Script("for i in $(seq 20000); do echo line $i; done; echo e >&2; echo o"));
+  const RunStatus status =
+      RunToEnd(Script("for i in $(seq 20000); do echo line $i; done; echo e >&2; echo o"));
   EXPECT_EQ(status.state, RunState::kSucceeded);
   std::string expected;
   for (int i = 1; i <= 20'000; ++i) expected += "line " + std::to_string(i) + "\n";
@@ -48,12 +49,14 @@ TEST_F(LocalBackendTest, ExitStatusAndSignalAreTold) {
 }
 
 TEST_F(LocalBackendTest, TheCommandMayLeaveAReasonAndASentence) {
-  RunStatus status = RunToEnd(Script(
-      "echo PackageError > /job/status/reason; printf 'package x\\ndoes not install' > /job/status/message; exit 1"));
+  RunStatus status =
+      RunToEnd(Script("echo PackageError > /job/status/reason; printf 'package x\\ndoes not "
+                      "install' > /job/status/message; exit 1"));
   EXPECT_EQ(status.reason, "PackageError");
   EXPECT_EQ(status.message, "package x does not install");
   EXPECT_TRUE(status.permanent);
-  status = RunToEnd(Script("ln -s /etc/passwd /job/status/message; mkfifo /job/status/reason; exit 1"));
+  status =
+      RunToEnd(Script("ln -s /etc/passwd /job/status/message; mkfifo /job/status/reason; exit 1"));
   EXPECT_EQ(status.reason, "Error");
   EXPECT_EQ(status.message, "exit status 1");
 }
@@ -72,8 +75,8 @@ TEST_F(LocalBackendTest, EnvironmentIsTheSpecsAndNoMore) {
   (void)RunToEnd(spec);
   const std::string log = Log(key_);
   EXPECT_EQ(log.find("SERVER_SECRET"), std::string::npos) << log;
-  for (const char* line : {"A=1 \n 2\n", "PATH=/usr/bin\n", "HOME=/job/work\n", "PIP_INDEX_URL=http://index\n",
-                           "CUDA_VISIBLE_DEVICES=\n"}) {
+  for (const char* line : {"A=1 \n 2\n", "PATH=/usr/bin\n", "HOME=/job/work\n",
+                           "PIP_INDEX_URL=http://index\n", "CUDA_VISIBLE_DEVICES=\n"}) {
     EXPECT_NE(log.find(line), std::string::npos) << line << log;
   }
 }
@@ -132,12 +135,16 @@ TEST_F(LocalBackendTest, StopAsksAndThenKills) {
 }
 
 TEST_F(LocalBackendTest, ARestartedServerFindsTheRunAndLosesNothing) {
-  const auto go = folder_.path() / "bucket";
+  const auto go = folder_.path() / "buckets" / "data";
+  ASSERT_TRUE(MakeFolders(go.parent_path(), 0755).ok());
   ASSERT_TRUE(MakeFolders(go).ok());
-  if (::geteuid() == 0) { ASSERT_EQ(::chown(go.c_str(), 20'001, 20'001), 0); }
-  options_.bucket = [go](const OrgId&, const std::string&) -> Result<std::filesystem::path> { return go; };
+  if (::geteuid() == 0) {
+    ASSERT_EQ(::chown(go.c_str(), 20'001, 20'001), 0);
+  }
+  options_.buckets = [go](const OrgId&) -> Result<std::filesystem::path> {
+    return go.parent_path();
+  };
   RunSpec spec = Script("echo before; mkfifo /fds/data/go; cat /fds/data/go; echo after; exit 5");
-  spec.buckets = {{"data"}};
   key_.incarnation = 1;
   ASSERT_TRUE(Backend().Ensure(key_, spec, In(seconds(5))).ok());
   WaitForLog(key_, "before");
@@ -148,7 +155,10 @@ TEST_F(LocalBackendTest, ARestartedServerFindsTheRunAndLosesNothing) {
   backend_.reset();
   const auto replica = options_.data / "runs" / ToString(key_) / "worker-0";
   while (::access((go / "go").c_str(), F_OK) != 0) std::this_thread::yield();
-  { const auto word = OpenFile(go / "go", O_WRONLY); ASSERT_TRUE(WriteAll(word.value().get(), "word\n", go).ok()); }
+  {
+    const auto word = OpenFile(go / "go", O_WRONLY);
+    ASSERT_TRUE(WriteAll(word.value().get(), "word\n", go).ok());
+  }
   while (ReplicaIsLocked(replica)) std::this_thread::yield();
   Open();
   const RunStatus status = Status(key_);
@@ -159,8 +169,10 @@ TEST_F(LocalBackendTest, ARestartedServerFindsTheRunAndLosesNothing) {
 
 TEST_F(LocalBackendTest, AShimThatIsKilledTakesItsJobWithIt) {
   key_.incarnation = 1;
-  ASSERT_TRUE(Backend().Ensure(key_, Script("echo started; setsid sleep 100000 & sleep 100000"),
-                               In(seconds(5))).ok());
+  ASSERT_TRUE(
+      Backend()
+          .Ensure(key_, Script("echo started; setsid sleep 100000 & sleep 100000"), In(seconds(5)))
+          .ok());
   WaitForLog(key_, "started");
   const auto replica = options_.data / "runs" / ToString(key_) / "worker-0";
   ASSERT_TRUE(SignalShim(replica, SIGKILL));
@@ -173,6 +185,46 @@ TEST_F(LocalBackendTest, AShimThatIsKilledTakesItsJobWithIt) {
   ASSERT_TRUE(Backend().Ensure(key_, Script("echo again"), In(seconds(5))).ok());
   EXPECT_EQ(Status(key_).reason, "RunLost");
   EXPECT_EQ(Log(key_), "started\n");
+}
+
+// Processes of our runs, found by what no sandbox can hide: the user that they run as, or the list
+// of bubblewraps with our filter open.
+int SandboxesOf(const std::filesystem::path& data) {
+  int found = 0;
+  std::error_code ec;
+  for (const auto& process : std::filesystem::directory_iterator("/proc", ec)) {
+    for (const auto& fd : std::filesystem::directory_iterator(process.path() / "fd", ec)) {
+      const auto target = std::filesystem::read_symlink(fd.path(), ec).string();
+      if (target.starts_with((data / "sandbox").string())) {
+        ++found;
+        break;
+      }
+    }
+  }
+  return found;
+}
+
+TEST_F(LocalBackendTest, AShimThatIsKilledAtAnyMomentLeavesNothing) {
+  for (const auto choice : {CgroupChoice::kBest, CgroupChoice::kNone}) {
+    options_.cgroups = choice;
+    Open();
+    for (int i = 0; i < 18; ++i) {
+      ++key_.incarnation;
+      ASSERT_TRUE(Backend().Ensure(key_, Command({"sleep", "100000"}), In(seconds(5))).ok());
+      const auto replica = options_.data / "runs" / ToString(key_) / "worker-0";
+      const auto at = In(std::chrono::microseconds(400 * i));  // into its start
+      while (std::chrono::steady_clock::now() < at) std::this_thread::yield();
+      if (i % 3 == 0) {
+        while (!SignalShim(replica, SIGKILL)) std::this_thread::yield();
+        while (ReplicaIsLocked(replica)) std::this_thread::yield();
+      } else if (i % 3 == 1) {
+        ASSERT_TRUE(Backend().Stop(key_, In(seconds(5))).ok());
+        EXPECT_EQ(WaitForEnd(key_).reason, "Stopped");
+      }
+      ASSERT_TRUE(Backend().Remove(key_, In(seconds(10))).ok());
+    }
+    EXPECT_EQ(SandboxesOf(options_.data), 0);
+  }
 }
 
 TEST_F(LocalBackendTest, ARunFromBeforeARestartOfTheMachineIsLost) {
@@ -201,7 +253,9 @@ TEST_F(LocalBackendTest, ManyEnsuresStartItOnce) {
       EXPECT_TRUE(Backend().Ensure(key_, spec, In(seconds(5))).ok());
       // Shims that nobody asked for are as harmless.
       const auto replica = options_.data / "runs" / ToString(key_) / "worker-0";
-      if (i % 2 == 0) { EXPECT_TRUE(TestLauncher().Launch(replica).ok()); }
+      if (i % 2 == 0) {
+        EXPECT_TRUE(TestLauncher().Launch(replica).ok());
+      }
     });
   }
   for (auto& thread : threads) thread.join();
@@ -223,12 +277,52 @@ TEST_F(LocalBackendTest, ARemovedRunIsNotMadeAgain) {
 
 TEST_F(LocalBackendTest, RemoveKillsWhatRuns) {
   key_.incarnation = 1;
-  ASSERT_TRUE(Backend().Ensure(key_, Script("trap '' TERM; mkdir -p a/b; chmod 000 a; echo up; sleep 100000"),
-                               In(seconds(5))).ok());
+  ASSERT_TRUE(Backend()
+                  .Ensure(key_,
+                          Script("trap '' TERM; mkdir -p a/b; chmod 000 a; echo up; sleep 100000"),
+                          In(seconds(5)))
+                  .ok());
   WaitForLog(key_, "up");
   ASSERT_TRUE(Backend().Remove(key_, In(seconds(5))).ok());
   EXPECT_FALSE(Backend().Observe(key_, In(seconds(1))).value().has_value());
   EXPECT_TRUE(Backend().List(In(seconds(1))).value().empty());
+}
+
+TEST_F(LocalBackendTest, NothingOfARemovedRunReachesTheNext) {
+  RunSpec spec = Script(
+      "cat /job/etc/* /job/work/* /job/layer/* /tmp/* /job/status/* 2>/dev/null;"
+      "ls -A /job/work /job/layer /tmp /job/status | wc -l; ls /job/etc;"
+      "for f in work layer status; do echo left-$f > /job/$f/left; done;"
+      "echo left-tmp > /tmp/left; echo word > /job/status/message; chmod 777 /job/work");
+  spec.files = {{"one.sh", "old-script\n"}};
+  const RunStatus first = RunToEnd(spec);
+  EXPECT_EQ(first.message, "word");
+  for (const bool again : {true, false}) {
+    ASSERT_TRUE(Backend().Remove(key_, In(seconds(5))).ok());
+    spec.files = {{again ? "two.sh" : "three.sh", "n\n"}};
+    spec.roles[0].name = again ? "chief" : "worker";
+    const RunStatus next = RunToEnd(spec);
+    EXPECT_EQ(next.state, RunState::kSucceeded) << next.message;
+    EXPECT_EQ(Log(key_, spec.roles[0].name),
+              std::string("n\n7\n") + (again ? "two.sh" : "three.sh") + "\n");
+  }
+  // A folder that holds folders is not used again.
+  ASSERT_TRUE(Backend().Remove(key_, In(seconds(5))).ok());
+  (void)RunToEnd(Script("mkdir -p /tmp/a/b; echo x > /tmp/a/b/c"));
+  ASSERT_TRUE(Backend().Remove(key_, In(seconds(5))).ok());
+  (void)RunToEnd(Script("ls -A /tmp"));
+  EXPECT_EQ(Log(key_), "");
+}
+
+TEST_F(LocalBackendTest, ADamagedStatusIsALostRunAndNeverANewOne) {
+  (void)RunToEnd(Command({"echo", "once"}));
+  const auto file = options_.data / "status" / (ToString(key_) + ".worker-0");
+  const auto replica = options_.data / "runs" / ToString(key_) / "worker-0";
+  while (ReplicaIsLocked(replica)) std::this_thread::yield();
+  ASSERT_TRUE(WriteFileAtomically(file, "state=succ").ok());
+  ASSERT_TRUE(Backend().Ensure(key_, Command({"echo", "twice"}), In(seconds(5))).ok());
+  EXPECT_EQ(Status(key_).reason, "RunLost");
+  EXPECT_EQ(Log(key_), "once\n");
 }
 
 TEST_F(LocalBackendTest, CheckpointsOutliveIncarnations) {
@@ -245,13 +339,14 @@ TEST_F(LocalBackendTest, CheckpointsOutliveIncarnations) {
 
 TEST_F(LocalBackendTest, PackagesAreFetchedInTheBackground) {
   std::latch asked(1), go(1);
-  options_.fetch = [&](const OrgId& org, const std::string& uri, const std::filesystem::path& to) -> cml::Status {
+  options_.fetch = [&](const OrgId& org, const Fetch& fetch,
+                       const std::filesystem::path& to) -> cml::Status {
     asked.count_down();
     go.wait();
-    return WriteFileAtomically(to, org.str() + " " + uri);
+    return WriteFileAtomically(to, org.str() + " " + fetch.uri);
   };
   RunSpec spec = Script("cat /job/packages/a.tar.gz");
-  spec.fetches = {{"fds://b/a.tar.gz", "a.tar.gz"}};
+  spec.fetches = {{"fds://b/a.tar.gz", "a.tar.gz", {}, {}}};
   key_.incarnation = 1;
   ASSERT_TRUE(Backend().Ensure(key_, spec, In(seconds(5))).ok());
   asked.wait();
@@ -265,11 +360,11 @@ TEST_F(LocalBackendTest, PackagesAreFetchedInTheBackground) {
 }
 
 TEST_F(LocalBackendTest, APackageThatIsNotThereFailsTheRunForGood) {
-  options_.fetch = [](const OrgId&, const std::string&, const std::filesystem::path&) -> cml::Status {
+  options_.fetch = [](const OrgId&, const Fetch&, const std::filesystem::path&) -> cml::Status {
     return Error(Code::kNotFound, "no such object");
   };
   RunSpec spec = Command({"true"});
-  spec.fetches = {{"fds://b/a.tar.gz", "a.tar.gz"}};
+  spec.fetches = {{"fds://b/a.tar.gz", "a.tar.gz", {}, {}}};
   const RunStatus status = RunToEnd(spec);
   EXPECT_EQ(status.reason, "PackageError");
   EXPECT_EQ(status.message, "package \"fds://b/a.tar.gz\": no such object");
@@ -280,12 +375,12 @@ TEST_F(LocalBackendTest, APackageThatIsNotThereFailsTheRunForGood) {
 
 TEST_F(LocalBackendTest, AStopBeforeTheStartIsKept) {
   std::latch go(1);
-  options_.fetch = [&](const OrgId&, const std::string&, const std::filesystem::path& to) -> cml::Status {
+  options_.fetch = [&](const OrgId&, const Fetch&, const std::filesystem::path& to) -> cml::Status {
     go.wait();
     return WriteFileAtomically(to, "x");
   };
   RunSpec spec = Command({"echo", "ran"});
-  spec.fetches = {{"fds://b/a", "a"}};
+  spec.fetches = {{"fds://b/a", "a", {}, {}}};
   key_.incarnation = 1;
   ASSERT_TRUE(Backend().Ensure(key_, spec, In(seconds(5))).ok());
   ASSERT_TRUE(Backend().Stop(key_, In(seconds(5))).ok());
@@ -339,7 +434,8 @@ class WithEnvironment : public LocalBackendTest {
   using Phase = EnvironmentState::Phase;
   WithEnvironment() { options_.environments = &environments_; }
   RunSpec Training() {
-    RunSpec spec = Script("cat " + (folder_.path() / "env" / "python").string() + "; echo $VIRTUAL_ENV");
+    RunSpec spec =
+        Script("cat " + (folder_.path() / "env" / "python").string() + "; echo $VIRTUAL_ENV");
     spec.runtime = {"tensorflow", "2.15.1"};
     return spec;
   }
@@ -349,7 +445,7 @@ class WithEnvironment : public LocalBackendTest {
 TEST_F(WithEnvironment, TheRunWaitsForItAndSaysHowFarItIs) {
   key_.incarnation = 1;
   ASSERT_TRUE(Backend().Ensure(key_, Training(), In(seconds(5))).ok());
-  environments_.Become({Phase::kPreparing, "environment tensorflow 2.15.1: installing 34 of 58 packages", {}, {}, {}});
+  environments_.Become({Phase::kPreparing, "installing 34 of 58 packages", {}, {}, {}});
   const RunStatus waiting = WaitUntil(key_, [](const RunStatus& s) { return !s.message.empty(); });
   EXPECT_EQ(waiting.state, RunState::kPending);
   EXPECT_EQ(waiting.reason, "Preparing");
@@ -365,7 +461,8 @@ TEST_F(WithEnvironment, TheRunWaitsForItAndSaysHowFarItIs) {
 }
 
 TEST_F(WithEnvironment, OneThatCannotBeHadFailsTheRunForGood) {
-  environments_.Become({Phase::kFailed, "tensorflow 2.15.1 does not install: no space", {}, {}, {}});
+  environments_.Become(
+      {Phase::kFailed, "tensorflow 2.15.1 does not install: no space", {}, {}, {}});
   const RunStatus status = RunToEnd(Training());
   EXPECT_EQ(status.reason, "EnvironmentError");
   EXPECT_EQ(status.message, "tensorflow 2.15.1 does not install: no space");

@@ -21,14 +21,14 @@ namespace cml::backends::local {
 enum class CgroupChoice { kBest, kNone };
 
 struct LocalOptions {
-  std::filesystem::path data;  // layout.h; made with mode 0700
-  std::string node_name;       // empty: the machine's
+  std::filesystem::path data;                 // layout.h; made with mode 0700
+  std::string node_name;                      // empty: the machine's
   std::map<std::string, std::string> labels;  // of the node, besides those that are found
 
-  int fake_gpus = 0;          // instead of what NVML finds
-  Limits capacity;            // 0: the machine's own (millicores, memory_bytes)
-  Limits defaults;            // of a replica that names no limit; 0: none
-  std::uint64_t log_bytes = 1ULL << 30;  // the most that one replica's log may hold
+  int fake_gpus = 0;                       // instead of what NVML finds
+  Limits capacity;                         // 0: the machine's own (millicores, memory_bytes)
+  Limits defaults;                         // of a replica that names no limit; 0: none
+  std::uint64_t log_bytes = 1ULL << 30;    // the most that one replica's log may hold
   std::map<std::string, std::string> env;  // that every job gets, weaker than its own
 
   // nullopt: as root kRoot, otherwise kUserNamespace.

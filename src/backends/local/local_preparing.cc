@@ -115,7 +115,9 @@ void LocalBackend::Work(const std::stop_token& stop) {
       EmptyTrash();
       lock.lock();
     } else {
-      const auto something = [this] { return !queue_.empty() || trash_; };
+      const auto something = [this, seen = timers_] {
+        return !queue_.empty() || trash_ || timers_ != seen;
+      };
       if (next == Steady::time_point::max()) {
         wake_.wait(lock, stop, something);
       } else {
@@ -182,6 +184,7 @@ void LocalBackend::Settle(const RunKey& key, const RunSpec& spec, Progress progr
         pending.busy = false;
         pending.launched = true;
         pending.retry_at = Steady::now() + kPatience;
+        ++timers_;
         wake_.notify_one();
         break;
       }
@@ -199,6 +202,7 @@ void LocalBackend::Settle(const RunKey& key, const RunSpec& spec, Progress progr
       case What::kTryAgain: {
         pending.busy = false;
         pending.retry_at = Steady::now() + BackOff(pending.attempts++);
+        ++timers_;
         wake_.notify_one();
         if (pending.attempts < kMostAttempts) break;
         pending.retry_at.reset();

@@ -20,7 +20,9 @@ namespace cml::backends::local {
 ShimLauncher& TestLauncher();
 std::string TestProgram();  // our own executable; `TestProgram() shim FOLDER` is a shim
 
-inline Deadline In(std::chrono::milliseconds most) { return std::chrono::steady_clock::now() + most; }
+inline Deadline In(std::chrono::microseconds most) {
+  return std::chrono::steady_clock::now() + most;
+}
 
 class LocalBackendTest : public ::testing::Test {
  protected:
@@ -88,7 +90,8 @@ class LocalBackendTest : public ::testing::Test {
       std::unique_lock lock(mu_);
       if (!changed_.wait_until(lock, by, [&] { return changes_ != seen; })) {
         ADD_FAILURE() << ToString(key) << " stays " << status.reason << ": " << status.message
-                      << "\n" << Log(key);
+                      << "\n"
+                      << Log(key);
         return status;
       }
     }

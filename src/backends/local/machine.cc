@@ -13,8 +13,7 @@ Machine LookAtMachine(const CgroupSources& sources) {
   std::array<char, 256> name{};
   machine.host_name = ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
   cpu_set_t cpus;
-  const int processors =
-      ::sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+  const int processors = ::sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
   machine.millicores = std::int64_t{1'000} * processors;
   machine.memory_bytes = static_cast<std::int64_t>(::sysconf(_SC_PHYS_PAGES)) *
                          static_cast<std::int64_t>(::sysconf(_SC_PAGE_SIZE));

@@ -9,7 +9,7 @@ namespace cml::backends::local {
 
 struct Machine {
   std::string host_name;
-  std::int64_t millicores = 0;   // of the processors that we may use, bounded by our own quota
+  std::int64_t millicores = 0;    // of the processors that we may use, bounded by our own quota
   std::int64_t memory_bytes = 0;  // bounded by our own limit
 };
 Machine LookAtMachine(const CgroupSources& sources);

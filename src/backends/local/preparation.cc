@@ -10,9 +10,10 @@
 #include <set>
 
 #include "backends/local/gpu.h"
-#include "backends/local/replica_files.h"
 #include "backends/local/recycling.h"
+#include "backends/local/replica_files.h"
 #include "backends/local/replica_lock.h"
+#include "backends/local/weak_limits.h"
 #include "base/file.h"
 #include "base/random.h"
 #include "base/strings.h"
@@ -86,7 +87,9 @@ Limits WithDefaults(Limits limits, const Limits& defaults) {
   return limits;
 }
 
-bool IsTransient(Code code) { return code == Code::kUnavailable || code == Code::kDeadlineExceeded; }
+bool IsTransient(Code code) {
+  return code == Code::kUnavailable || code == Code::kDeadlineExceeded;
+}
 
 }  // namespace
 
@@ -108,7 +111,8 @@ Status ValidateSpec(const RunSpec& spec, const PreparationContext& context) {
     if (!IsPlainName(name)) return Wrong("file name " + Quote(name) + " is not possible");
   }
   for (const auto& fetch : spec.fetches) {
-    if (!IsPlainName(fetch.target)) return Wrong("file name " + Quote(fetch.target) + " is not possible");
+    if (!IsPlainName(fetch.target))
+      return Wrong("file name " + Quote(fetch.target) + " is not possible");
     if (!context.options.fetch) return Wrong("this server cannot fetch packages");
   }
   if (!spec.checkpoint_key.empty() && !IsPlainName(spec.checkpoint_key)) {
@@ -227,8 +231,8 @@ Progress Preparation::FetchAll(const RunKey& key, const RunSpec& spec,
     const fs::path partial = c_.layout.Run(key) / (".fetch-" + RandomToken(8));
     Status got = c_.options.fetch(spec.org, fetch, partial);
     if (::access(c_.layout.Run(key).c_str(), F_OK) != 0) return {What::kGone, "", ""};
-    if (got.ok() && (::chmod(partial.c_str(), 0644) != 0 ||
-                     ::rename(partial.c_str(), target.c_str()) != 0)) {
+    if (got.ok() &&
+        (::chmod(partial.c_str(), 0644) != 0 || ::rename(partial.c_str(), target.c_str()) != 0)) {
       got = ErrnoError(errno, "keep", target);
     }
     if (got.ok()) continue;
@@ -286,12 +290,18 @@ Status Preparation::Launch(const RunKey& key, const RunSpec& spec, const Shared&
   sandbox.read_only = shared.environment.mounts;
   sandbox.devices = GpuDevices(gpus);
 
-  std::map<std::string, std::string> env = {
-      {"HOME", "/job/work"}, {"USER", "job"},      {"LOGNAME", "job"},
-      {"LANG", "C.UTF-8"},   {"TMPDIR", "/tmp"},   {"SHELL", "/bin/bash"},
-      {"PATH", "/usr/local/bin:/usr/bin:/bin"}};
+  std::map<std::string, std::string> env = {{"HOME", "/job/work"},
+                                            {"USER", "job"},
+                                            {"LOGNAME", "job"},
+                                            {"LANG", "C.UTF-8"},
+                                            {"TMPDIR", "/tmp"},
+                                            {"SHELL", "/bin/bash"},
+                                            {"PATH", "/usr/local/bin:/usr/bin:/bin"}};
   for (const auto* more : {&c_.options.env, &shared.environment.env, &member.role.env}) {
     for (const auto& [variable, value] : *more) env[variable] = value;
+  }
+  if (c_.cgroups.mode == CgroupMode::kNone) {
+    env[kMarkVariable] = MarkOf(c_.layout.data, ToString(key) + "." + name);
   }
   env["CUDA_VISIBLE_DEVICES"] = VisibleDevices(gpus);
 
@@ -324,11 +334,19 @@ Progress Preparation::Advance(const RunKey& key, const RunSpec& spec, Effort eff
     using Phase = EnvironmentState::Phase;
     environment = c_.options.environments->Ask(spec.runtime, VariantOf(spec));
     switch (environment.phase) {
-      case Phase::kReady: break;
+      case Phase::kReady:
+        break;
       case Phase::kAbsent:
-      case Phase::kPreparing: return {What::kWaits, "Preparing", environment.message};
+      case Phase::kPreparing: {
+        std::string told = std::move(environment.message);
+        if (!told.empty()) {
+          told = fmt::format("environment {} {}: {}", spec.runtime.name, spec.runtime.version, told);
+        }
+        return {What::kWaits, "Preparing", std::move(told)};
+      }
       case Phase::kUnavailable:
-      case Phase::kFailed: return {What::kFailed, "EnvironmentError", environment.message};
+      case Phase::kFailed:
+        return {What::kFailed, "EnvironmentError", environment.message};
     }
   }
   if (!spec.fetches.empty()) {

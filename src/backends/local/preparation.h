@@ -55,8 +55,8 @@ class Preparation {
   // `say` gets one sentence whenever something slow begins.
   Progress Advance(const RunKey& key, const RunSpec& spec, Effort effort,
                    const std::function<void(const std::string&)>& say) const;
-  // Moves the folder of a run of which nothing lives, and whose replicas are locked, to where it can
-  // be used again; OfferUsedFolder follows when they are unlocked. Empty: it cannot be.
+  // Moves the folder of a run of which nothing lives, and whose replicas are locked, to where it
+  // can be used again; OfferUsedFolder follows when they are unlocked. Empty: it cannot be.
   std::filesystem::path Recycle(const RunKey& key, const RunSpec& spec) const;
   Variant VariantOf(const RunSpec& spec) const;
 

@@ -72,9 +72,7 @@ std::string Record::Text(std::string_view key) const {
   return {};
 }
 
-std::int64_t Record::Number(std::string_view key) const {
-  return ParseInt(Text(key)).value_or(0);
-}
+std::int64_t Record::Number(std::string_view key) const { return ParseInt(Text(key)).value_or(0); }
 
 bool Record::Has(std::string_view key) const {
   for (const auto& line : lines_) {

@@ -53,7 +53,7 @@ Status OverwriteFile(const fs::path& path, std::string_view text, mode_t mode) {
 fs::path KeepUsedFolder(const fs::path& run, const fs::path& pool, const std::string& replica) {
   if (::access((run / "packages").c_str(), F_OK) == 0) return {};
   const fs::path inner = run / replica;
-  for (const char* folder : {"work", "tmp", "status"}) {
+  for (const char* folder : {"work", "layer", "tmp", "status"}) {
     if (!Empty(inner / folder)) return {};
   }
   if (!Absent(inner / kStopFile) || !Absent(inner / kUsageFile)) return {};

@@ -1,9 +1,9 @@
 // backends/local/recycling.h — folders of removed runs, emptied and kept for the next run of the
 // same user, and files that are written over instead of made anew.
 //
-// Why: ext4 without a journal does not give out an inode again for minutes after its deletion, and looks at
-// all of those whenever it makes a file. A thousand short jobs that make and delete a dozen files
-// each would cost more there than in their sandboxes.
+// Why: ext4 without a journal does not give out an inode again for minutes after its deletion, and
+// looks at all of those whenever it makes a file. A thousand short jobs that make and delete a
+// dozen files each would cost more there than in their sandboxes.
 //
 // What a job could leave in an emptied folder (an extended attribute, a mode) only ever reaches
 // jobs of its own organisation. Thread-safe: taking and keeping are renames.

@@ -27,10 +27,14 @@ std::pair<std::string, std::string> Unpaired(std::string_view text) {
 
 std::string_view NameOf(RunState s) {
   switch (s) {
-    case RunState::kPending: return "pending";
-    case RunState::kRunning: return "running";
-    case RunState::kSucceeded: return "succeeded";
-    case RunState::kFailed: return "failed";
+    case RunState::kPending:
+      return "pending";
+    case RunState::kRunning:
+      return "running";
+    case RunState::kSucceeded:
+      return "succeeded";
+    case RunState::kFailed:
+      return "failed";
   }
   return "";
 }
@@ -81,7 +85,8 @@ std::string FormatSpec(const RunSpec& spec) {
   r.Add("runtime_version", spec.runtime.version);
   for (const auto& [name, contents] : spec.files) r.Add("file", Pair(name, contents));
   for (const auto& fetch : spec.fetches) {
-    r.Add("fetch", Pair(fetch.target, fetch.uri));  // the lines up to the next fetch are of this one
+    r.Add("fetch",
+          Pair(fetch.target, fetch.uri));  // the lines up to the next fetch are of this one
     r.Add("fetch_endpoint", fetch.endpoint);
     r.Add("fetch_as", fetch.as.str());
   }

@@ -27,7 +27,7 @@ std::optional<RunSpec> ParseSpec(std::string_view text);
 
 struct ReplicaRecord {
   ReplicaStatus status;
-  std::string boot_id;              // of the machine's run in which it was written
+  std::string boot_id;                         // of the machine's run in which it was written
   std::vector<std::filesystem::path> cgroups;  // that hold the replica's processes
 };
 std::string FormatReplica(const ReplicaRecord& record);

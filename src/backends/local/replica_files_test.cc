@@ -39,8 +39,7 @@ TEST(ReplicaFiles, ASpecComesBackAsItWas) {
   spec.display_name = "digits-1";
   spec.runtime = {"tensorflow", "2.15.1"};
   spec.files = {{"run.sh", "#!/bin/bash\nset -e\n"}, {"empty", ""}};
-  spec.fetches = {{"fds://b/a=b.tar.gz", "a.tar.gz"}};
-  spec.buckets = {{"default"}};
+  spec.fetches = {{"fds://b/a=b.tar.gz", "a.tar.gz", "http://store", AccessKey{"key"}}};
   spec.checkpoint_key = "k";
   spec.grace_seconds = 5;
   spec.wall_seconds = 60;
@@ -64,7 +63,8 @@ TEST(ReplicaFiles, ASpecComesBackAsItWas) {
   ASSERT_EQ(read->fetches.size(), 1U);
   EXPECT_EQ(read->fetches[0].uri, "fds://b/a=b.tar.gz");
   EXPECT_EQ(read->fetches[0].target, "a.tar.gz");
-  ASSERT_EQ(read->buckets.size(), 1U);
+  EXPECT_EQ(read->fetches[0].endpoint, "http://store");
+  EXPECT_EQ(read->fetches[0].as, AccessKey{"key"});
   EXPECT_EQ(read->checkpoint_key, "k");
   EXPECT_EQ(read->grace_seconds, 5);
   EXPECT_EQ(read->wall_seconds, 60);

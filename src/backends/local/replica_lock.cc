@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 namespace {
 
 struct flock WholeFile() {
-  struct flock lock{};
+  struct flock lock {};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
   return lock;
@@ -34,7 +34,8 @@ Fd TakeReplicaLock(const fs::path& replica_folder) {
   if (!file.ok()) return Fd();
   const int fd = file.value().get();
   struct flock lock = WholeFile();
-  struct stat mine{}, there{};
+  struct stat mine {
+  }, there{};
   if (::fcntl(fd, F_OFD_SETLK, &lock) != 0 || ::fstat(fd, &mine) != 0 ||
       ::stat(path.c_str(), &there) != 0 || mine.st_ino != there.st_ino) {
     return Fd();

@@ -20,17 +20,17 @@ namespace {
 // What of the machine's /etc programs need: names, certificates, time zone, shared libraries,
 // defaults of tools that all users of the machine share.
 constexpr const char* kShared[] = {
-    "alternatives", "ca-certificates",  "fonts",      "gai.conf",  "host.conf",   "hosts",
-    "ld.so.cache",  "ld.so.conf",       "ld.so.conf.d", "localtime", "mime.types", "nsswitch.conf",
-    "OpenCL",       "pip.conf",         "pki",        "protocols", "resolv.conf", "services",
-    "ssl",          "timezone",         "uv",         "vulkan"};
+    "alternatives", "ca-certificates", "fonts",        "gai.conf",  "host.conf",   "hosts",
+    "ld.so.cache",  "ld.so.conf",      "ld.so.conf.d", "localtime", "mime.types",  "nsswitch.conf",
+    "OpenCL",       "pip.conf",        "pki",          "protocols", "resolv.conf", "services",
+    "ssl",          "timezone",        "uv",           "vulkan"};
 // A change of one of these makes a new folder.
-constexpr const char* kWatched[] = {"hosts", "ld.so.cache", "nsswitch.conf", "pip.conf",
-                                    "resolv.conf", "ssl/certs/ca-certificates.crt"};
+constexpr const char* kWatched[] = {"hosts",    "ld.so.cache", "nsswitch.conf",
+                                    "pip.conf", "resolv.conf", "ssl/certs/ca-certificates.crt"};
 constexpr int kFormat = 1;  // goes up when the folder is to look different
 
 bool WorldReadable(const fs::path& path) {
-  struct stat st{};
+  struct stat st {};
   if (::stat(path.c_str(), &st) != 0) return false;
   const mode_t needed = S_ISDIR(st.st_mode) ? S_IROTH | S_IXOTH : S_IROTH;
   return (st.st_mode & needed) == needed && (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode));
@@ -70,7 +70,7 @@ std::uint64_t StampOfTheMachine() {
   };
   mix(kFormat);
   for (const char* name : kWatched) {
-    struct stat st{};
+    struct stat st {};
     if (::stat((fs::path("/etc") / name).c_str(), &st) != 0) st = {};
     mix(static_cast<std::int64_t>(st.st_ino));
     mix(st.st_size);
@@ -114,7 +114,8 @@ class Folders {
 };
 
 bool IsBelow(const fs::path& path, const fs::path& folder) {
-  return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end();
+  return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first ==
+         folder.end();
 }
 
 void AddDevices(std::vector<std::string>& args, const SandboxSpec& spec) {
@@ -126,7 +127,8 @@ void AddDevices(std::vector<std::string>& args, const SandboxSpec& spec) {
              "/sys/devices/system"});
   if (!spec.devices.empty()) {  // drivers look for their cards there
     Add(args, {"--dir", "/sys/bus", "--dir", "/sys/module"});
-    for (const char* folder : {"/sys/bus/pci", "/sys/class", "/sys/devices", "/sys/module/nvidia"}) {
+    for (const char* folder :
+         {"/sys/bus/pci", "/sys/class", "/sys/devices", "/sys/module/nvidia"}) {
       Add(args, {"--ro-bind-try", folder, folder});
     }
   }
@@ -138,8 +140,8 @@ void AddJob(std::vector<std::string>& args, const SandboxSpec& spec) {
     folders.MakeWayTo(to);
     Add(args, {how, from.string(), to});
   };
-  for (const auto& [from, to] : {std::pair(spec.job_etc, "/job/etc"),
-                                 std::pair(spec.packages, "/job/packages")}) {
+  for (const auto& [from, to] :
+       {std::pair(spec.job_etc, "/job/etc"), std::pair(spec.packages, "/job/packages")}) {
     if (!from.empty()) {
       bind("--ro-bind", from, to);
     } else {
@@ -175,10 +177,27 @@ std::vector<std::string> SandboxArguments(const SandboxSpec& spec) {
   if (spec.mode == SandboxMode::kRoot) {
     const std::string id = std::to_string(spec.uid);
     // What the step from root to the command's user needs, and nothing else.
-    Add(args, {"--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID",
-               "--cap-add", "CAP_SETPCAP", "--cap-add", "CAP_DAC_READ_SEARCH", "--",
-               "/usr/bin/setpriv", "--reuid", id, "--regid", id, "--clear-groups",
-               "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all", "--no-new-privs",
+    Add(args, {"--cap-drop",
+               "ALL",
+               "--cap-add",
+               "CAP_SETUID",
+               "--cap-add",
+               "CAP_SETGID",
+               "--cap-add",
+               "CAP_SETPCAP",
+               "--cap-add",
+               "CAP_DAC_READ_SEARCH",
+               "--",
+               "/usr/bin/setpriv",
+               "--reuid",
+               id,
+               "--regid",
+               id,
+               "--clear-groups",
+               "--inh-caps=-all",
+               "--ambient-caps=-all",
+               "--bounding-set=-all",
+               "--no-new-privs",
                "--"});
   } else {
     Add(args, {"--cap-drop", "ALL", "--"});
@@ -195,7 +214,8 @@ Result<fs::path> EtcFor(const fs::path& sandbox_folder, uid_t uid) {
   for (const char* name : kShared) CopyShared(fs::path("/etc") / name, fresh / name, 0);
   const std::string passwd = fmt::format(
       "root:x:0:0:root:/root:/usr/sbin/nologin\njob:x:{0}:{0}:job:/job/work:/bin/bash\n"
-      "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n", uid);
+      "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+      uid);
   const std::string group = fmt::format("root:x:0:\njob:x:{}:\nnogroup:x:65534:\n", uid);
   CML_RETURN_IF_ERROR(WriteFileAtomically(fresh / "passwd", passwd, 0644, Sync::kNotDurable));
   CML_RETURN_IF_ERROR(WriteFileAtomically(fresh / "group", group, 0644, Sync::kNotDurable));

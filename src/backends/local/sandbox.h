@@ -2,9 +2,10 @@
 // files under sandbox/ that they name.
 //
 // Inside: /usr and the system's libraries read-only; /etc with the few files that programs need;
-// /job/etc, /job/packages read-only; /job/work (working directory and HOME), /job/layer, /job/status,
-// /job/checkpoint, /fds and a private /tmp writable; a fresh /proc of the replica's own
-// processes, a minimal /dev; the framework environment at its own path. The network is the host's.
+// /job/etc, /job/packages read-only; /job/work (working directory and HOME), /job/layer,
+// /job/status, /job/checkpoint, /fds and a private /tmp writable; a fresh /proc of the replica's
+// own processes, a minimal /dev; the framework environment at its own path. The network is the
+// host's.
 //
 // As root, bubblewrap makes the mounts as root and setpriv then gives up every privilege before the
 // command starts. Otherwise a user namespace gives the right to mount, and the filter takes away
@@ -31,11 +32,11 @@ struct SandboxSpec {
   SandboxMode mode = SandboxMode::kRoot;
   uid_t uid = 65534;  // kRoot: of the command
   std::string hostname;
-  std::filesystem::path etc;      // EtcFor
-  std::filesystem::path replica;  // with work, tmp, status
-  std::filesystem::path job_etc, packages;  // empty: an empty folder
-  std::filesystem::path checkpoint;  // empty: none
-  std::filesystem::path buckets;     // a folder of buckets, at /fds; empty: none
+  std::filesystem::path etc;                     // EtcFor
+  std::filesystem::path replica;                 // with work, tmp, status
+  std::filesystem::path job_etc, packages;       // empty: an empty folder
+  std::filesystem::path checkpoint;              // empty: none
+  std::filesystem::path buckets;                 // a folder of buckets, at /fds; empty: none
   std::vector<std::filesystem::path> read_only;  // at the same place
   std::vector<std::filesystem::path> devices;
 };

@@ -64,10 +64,13 @@ struct Child {
   int input, output;
   const int* keep;  // descriptors that bubblewrap shall have, ends with -1
   const int* doors;
+  pid_t shim;
   rlim_t most_file_bytes, most_processes;  // 0: no limit
 };
 
 [[noreturn]] void BecomeSandbox(const Child& child) {
+  // bubblewrap asks for the same, but a shim may die before it does.
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || ::getppid() != child.shim) ::_exit(126);
   for (const int* door = child.doors; *door >= 0; ++door) {
     if (::write(*door, "0", 1) != 1) ::_exit(126);  // better not at all than without its limits
   }
@@ -143,15 +146,11 @@ Result<SandboxProcess> SandboxProcess::Start(const ShimPlan& plan, const Cgroup&
   if (plan.limits.processes > 0 && !group.limits_processes()) {
     most_processes = static_cast<rlim_t>(ProcessLimitFor(plan.uid, plan.limits.processes));
   }
-  const Child child{plan.bwrap.c_str(),
-                    argv.data(),
-                    envp.data(),
-                    nothing.get(),
-                    output.write.get(),
-                    keep.data(),
-                    door_numbers.data(),
-                    static_cast<rlim_t>(plan.limits.disk_bytes),
-                    most_processes};
+  const Child child{
+      plan.bwrap.c_str(),  argv.data(),        envp.data(),
+      nothing.get(),       output.write.get(), keep.data(),
+      door_numbers.data(), ::getpid(),         static_cast<rlim_t>(plan.limits.disk_bytes),
+      most_processes};
   process.pid_ = Spawn(child);
   if (process.pid_ < 0) return ErrnoError(errno, "start", plan.bwrap);
   ::fcntl(output.read.get(), F_SETFL, O_NONBLOCK);
@@ -193,6 +192,18 @@ void SandboxProcess::ReadReport() {
   if (const auto code = number("\"exit-code\":")) exit_code_ = *code;
 }
 
+void SandboxProcess::KillChildren() {
+  if (init_ > 0) ::kill(init_, SIGKILL);
+  const std::string self = std::to_string(::getpid());
+  auto children = ReadFile("/proc/self/task/" + self + "/children", 1 << 16);
+  if (!children.ok()) return;
+  for (const std::string_view word : Split(children.value(), ' ')) {
+    if (const auto pid = ParseInt(word); pid && *pid > 1) {
+      ::kill(static_cast<pid_t>(*pid), SIGKILL);
+    }
+  }
+}
+
 void SandboxProcess::Terminate() {
   ReadReport();
   if (init_ > 0) ::kill(-init_, SIGTERM);
@@ -218,9 +229,10 @@ bool SandboxProcess::Reap() {
     if (pid != pid_) continue;
     ReadReport();
     pid_ = -1;
-    // What the command left behind lives in the namespace of process 1, which is our child now.
-    if (init_ > 0) ::kill(init_, SIGKILL);
   }
+  // What is left lives in the namespace of process 1, which is our child now. One that is still
+  // getting ready does not notice that bubblewrap has gone.
+  if (pid_ < 0) KillChildren();
   return false;
 }
 

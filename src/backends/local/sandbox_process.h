@@ -37,9 +37,10 @@ class SandboxProcess {
  private:
   SandboxProcess() = default;
   void ReadReport();
+  void KillChildren();
 
-  pid_t pid_ = -1;       // of bubblewrap; -1 once it has been reaped
-  pid_t init_ = -1;      // of process 1 inside, which also leads the command's process group
+  pid_t pid_ = -1;   // of bubblewrap; -1 once it has been reaped
+  pid_t init_ = -1;  // of process 1 inside, which also leads the command's process group
   bool init_known_ = false;
   Fd output_, report_, gate_;
   std::string report_text_;

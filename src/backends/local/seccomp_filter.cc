@@ -34,14 +34,14 @@ constexpr const char* kForbidden[] = {
     "clock_settime", "clock_settime64", "syslog", "vhangup", "iopl", "ioperm", "sethostname",
     "setdomainname"};
 
-constexpr std::uint64_t kNewNamespaces[] = {CLONE_NEWUSER, CLONE_NEWNS,  CLONE_NEWPID, CLONE_NEWNET,
-                                            CLONE_NEWIPC,  CLONE_NEWUTS, CLONE_NEWCGROUP};
+constexpr std::uint64_t kNewNamespaces[] = {CLONE_NEWUSER,  CLONE_NEWNS,  CLONE_NEWPID,
+                                            CLONE_NEWNET,   CLONE_NEWIPC, CLONE_NEWUTS,
+                                            CLONE_NEWCGROUP};
 
 // personality(2) with one of these, except as the question 0xffffffff.
-constexpr std::uint64_t kOddPersonalities[] = {0x0100000 /* MMAP_PAGE_ZERO */,
-                                               0x0200000 /* ADDR_COMPAT_LAYOUT */,
-                                               0x0400000 /* READ_IMPLIES_EXEC */,
-                                               0x4000000 /* STICKY_TIMEOUTS */};
+constexpr std::uint64_t kOddPersonalities[] = {
+    0x0100000 /* MMAP_PAGE_ZERO */, 0x0200000 /* ADDR_COMPAT_LAYOUT */,
+    0x0400000 /* READ_IMPLIES_EXEC */, 0x4000000 /* STICKY_TIMEOUTS */};
 
 class Builder {
  public:

@@ -43,23 +43,24 @@ constexpr std::size_t kMostMessage = 4 * 1024;
 // A short file that the job may have left: plain file, no link, no pipe that would block us.
 std::string ReadFromJob(const fs::path& path) {
   auto file = OpenFile(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-  struct stat st{};
+  struct stat st {};
   if (!file.ok() || ::fstat(file.value().get(), &st) != 0 || !S_ISREG(st.st_mode)) return {};
   std::array<char, kMostMessage> buffer;
   const ssize_t n = ::read(file.value().get(), buffer.data(), buffer.size());
   if (n <= 0) return {};
   std::string text(Trim(std::string_view(buffer.data(), static_cast<std::size_t>(n))));
-  std::replace_if(text.begin(), text.end(), [](char c) {
-    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
+  std::replace_if(
+      text.begin(), text.end(),
+      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
   return IsValidUtf8(text) ? text : std::string();
 }
 
 std::string ReasonFromJob(const fs::path& path) {
   std::string word = ReadFromJob(path);
-  const bool good = !word.empty() && word.size() <= 40 &&
-                    std::all_of(word.begin(), word.end(), [](char c) {
-                      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-                    });
+  const bool good =
+      !word.empty() && word.size() <= 40 && std::all_of(word.begin(), word.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+      });
   return good ? word : std::string();
 }
 
@@ -69,6 +70,13 @@ std::string DescribeExit(int code) {
     if (name != nullptr) return fmt::format("killed by signal {} (SIG{})", code - 128, name);
   }
   return fmt::format("exit status {}", code);
+}
+
+sigset_t OurSignals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int number : {SIGTERM, SIGINT, SIGCHLD}) ::sigaddset(&set, number);
+  return set;
 }
 
 class Shim {
@@ -106,8 +114,10 @@ class Shim {
   bool gone_ = false;
 
   std::string reason_, message_;  // why we end it; empty: it ends by itself
-  std::optional<Steady::time_point> kill_at_, wall_at_, disk_at_, sample_at_, memory_at_;
+  std::optional<Steady::time_point> terminate_at_, kill_at_, wall_at_, disk_at_, sample_at_,
+      memory_at_;
   int memory_checks_ = 0;
+  Steady::time_point released_;  // when the command might start
   Usage sampled_;
   std::uint64_t lost_bytes_ = 0;
   std::string last_output_;  // the end of it, for the message when the sandbox does not start
@@ -127,7 +137,8 @@ int Shim::Run() {
         OnSignals();
       }
     }
-    if (::access(plan_.status_file.c_str(), F_OK) != 0 && started.error().code() == Code::kUnavailable) {
+    if (::access(plan_.status_file.c_str(), F_OK) != 0 &&
+        started.error().code() == Code::kUnavailable) {
       (void)group_.Remove(milliseconds(500));
       return 1;  // no space for the proof that it started, so it has not
     }
@@ -142,10 +153,7 @@ int Shim::Run() {
 }
 
 Status Shim::Start() {
-  sigset_t set;
-  ::sigemptyset(&set);
-  for (const int number : {SIGTERM, SIGINT, SIGCHLD}) ::sigaddset(&set, number);
-  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  const sigset_t set = OurSignals();
   signals_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!signals_.valid()) return ErrnoError(errno, "receive", "signals");
   ::signal(SIGPIPE, SIG_IGN);
@@ -161,8 +169,10 @@ Status Shim::Start() {
   // The proof reaches the disk while the sandbox gets ready, and before its command may start.
   record_.status.state = RunState::kRunning;
   record_.status.started = SystemClock().Now();
-  CML_RETURN_IF_ERROR(WriteReplica(plan_.status_file, record_, Sync::kDurable, folder_ / kFirstStatus));
+  CML_RETURN_IF_ERROR(
+      WriteReplica(plan_.status_file, record_, Sync::kDurable, folder_ / kFirstStatus));
   CML_RETURN_IF_ERROR(process_->Release());
+  released_ = Steady::now();
 
   const auto now = Steady::now();
   if (plan_.wall_seconds > 0) wall_at_ = now + std::chrono::seconds(plan_.wall_seconds);
@@ -173,7 +183,7 @@ Status Shim::Start() {
 
 int Shim::MillisToNextCheck() const {
   std::optional<Steady::time_point> next;
-  for (const auto& at : {kill_at_, wall_at_, disk_at_, sample_at_, memory_at_}) {
+  for (const auto& at : {terminate_at_, kill_at_, wall_at_, disk_at_, sample_at_, memory_at_}) {
     if (at && (!next || *at < *next)) next = at;
   }
   if (!next) return -1;
@@ -245,6 +255,10 @@ void Shim::Pump() {
 
 void Shim::CheckTimes() {
   const auto now = Steady::now();
+  if (terminate_at_ && now >= *terminate_at_) {
+    terminate_at_.reset();
+    process_->Terminate();
+  }
   if (kill_at_ && now >= *kill_at_) {
     kill_at_ = now + std::chrono::seconds(1);  // again, should something have forked meanwhile
     process_->Kill();
@@ -264,12 +278,14 @@ void Shim::CheckTimes() {
 void Shim::CheckDisk() {
   const auto begin = Steady::now();
   const std::int64_t limit = plan_.limits.disk_bytes;
-  const std::int64_t used = DiskUsage({folder_ / "work", folder_ / "tmp"}, limit * 2);
+  const std::int64_t used =
+      DiskUsage({folder_ / "work", folder_ / "layer", folder_ / "tmp"}, limit * 2);
   if (used > limit) {
     disk_at_.reset();
     End("DiskLimit",
         fmt::format("killed at the disk limit of {}: its working directory held {}{}",
-                    FormatBytes(static_cast<std::uint64_t>(limit)), used >= limit * 2 ? "over " : "",
+                    FormatBytes(static_cast<std::uint64_t>(limit)),
+                    used >= limit * 2 ? "over " : "",
                     FormatBytes(static_cast<std::uint64_t>(used))),
         milliseconds(0));
     return;
@@ -304,8 +320,9 @@ void Shim::End(std::string reason, std::string message, milliseconds grace) {
     message_ = std::move(message);
   }
   if (grace > milliseconds(0)) {
-    process_->Terminate();
-    kill_at_ = Steady::now() + grace;
+    // Process 1 alone exists at first, and it would not hear the signal.
+    terminate_at_ = std::max(Steady::now(), released_ + milliseconds(150));
+    kill_at_ = *terminate_at_ + grace;
   } else {
     process_->Kill();
     kill_at_ = Steady::now() + std::chrono::seconds(1);
@@ -321,17 +338,18 @@ void Shim::Conclude() {
     // At least this: the time of all processes that were waited for, the largest one's memory.
     Usage& usage = record_.status.usage;
     const auto millis = [](const timeval& t) { return t.tv_sec * 1'000 + t.tv_usec / 1'000; };
-    usage.cpu_millis = std::max<std::int64_t>(usage.cpu_millis, millis(all.ru_utime) + millis(all.ru_stime));
+    usage.cpu_millis =
+        std::max<std::int64_t>(usage.cpu_millis, millis(all.ru_utime) + millis(all.ru_stime));
     usage.memory_peak = std::max<std::int64_t>(usage.memory_peak, all.ru_maxrss * 1'024);
   }
   const auto code = process_->exit_code();
   const bool failed = !code || *code != 0;
   if (used.oom_kills > 0 && failed && reason_.empty()) reason_ = "OutOfMemory";
   if (reason_ == "OutOfMemory") {
-    message_ = fmt::format(
-        "out of memory: killed at the limit of {}, peak {}",
-        FormatBytes(static_cast<std::uint64_t>(plan_.limits.memory_bytes)),
-        FormatBytes(static_cast<std::uint64_t>(record_.status.usage.memory_peak)));
+    message_ =
+        fmt::format("out of memory: killed at the limit of {}, peak {}",
+                    FormatBytes(static_cast<std::uint64_t>(plan_.limits.memory_bytes)),
+                    FormatBytes(static_cast<std::uint64_t>(record_.status.usage.memory_peak)));
   }
   if (!reason_.empty()) {
     record_.status.exit_code = code.value_or(kKilled);
@@ -339,8 +357,9 @@ void Shim::Conclude() {
   }
   if (!code) {
     const std::string said(Trim(last_output_));
-    return WriteFinal(RunState::kFailed, "StartFailed",
-                      "the sandbox did not start" + (said.empty() ? said : ": " + Quote(said, 300)));
+    return WriteFinal(
+        RunState::kFailed, "StartFailed",
+        "the sandbox did not start" + (said.empty() ? said : ": " + Quote(said, 300)));
   }
   record_.status.exit_code = code;
   std::string message = ReadFromJob(folder_ / "status" / "message");
@@ -357,13 +376,16 @@ void Shim::WriteFinal(RunState state, std::string reason, std::string message) {
   record_.status.ended = SystemClock().Now();
   while (!WriteReplica(plan_.status_file, record_, Sync::kDurable, folder_ / kLastStatus).ok()) {
     if (::access(folder_.c_str(), F_OK) != 0) return;  // removed
-    std::this_thread::sleep_for(milliseconds(500));  // a full disk: somebody will make space
+    std::this_thread::sleep_for(milliseconds(500));    // a full disk: somebody will make space
   }
 }
 
 }  // namespace
 
 int RunShim(const fs::path& replica_folder) {
+  // From when the lock tells our number, a signal must wait for us to read it.
+  const sigset_t set = OurSignals();
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
   const Fd lock = TakeReplicaLock(replica_folder);
   if (!lock.valid()) return 0;
   auto text = ReadFile(replica_folder / kPlanFile);

@@ -91,7 +91,8 @@ ShimLauncher::~ShimLauncher() {
 
 Status ShimLauncher::Launch(const fs::path& replica_folder) {
   const std::string path = fs::absolute(replica_folder).string();
-  if (path.size() >= kMostPath) return Error(Code::kInvalidArgument, "the data folder's path is too long");
+  if (path.size() >= kMostPath)
+    return Error(Code::kInvalidArgument, "the data folder's path is too long");
   {
     const std::scoped_lock lock(mu_);
     if (helper_.valid()) {

@@ -45,7 +45,8 @@ void StatusWatcher::Run() {
       std::memcpy(&event, buffer.data() + at, sizeof event);
       const char* name = buffer.data() + at + sizeof event;
       at += static_cast<ssize_t>(sizeof event + event.len);
-      changed_((event.mask & IN_Q_OVERFLOW) != 0 || event.len == 0 ? std::string() : std::string(name));
+      changed_((event.mask & IN_Q_OVERFLOW) != 0 || event.len == 0 ? std::string()
+                                                                   : std::string(name));
     }
   }
 }

@@ -2,14 +2,17 @@
 
 #include <dirent.h>
 #include <sched.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "base/file.h"
 #include "base/strings.h"
@@ -45,8 +48,7 @@ std::int64_t CpuMillis(const std::string& stat) {
   if (behind_name == std::string::npos) return 0;
   const auto fields = Split(std::string_view(stat).substr(behind_name + 1), ' ');
   if (fields.size() < 14) return 0;
-  const std::int64_t ticks =
-      ParseInt(fields[12]).value_or(0) + ParseInt(fields[13]).value_or(0);
+  const std::int64_t ticks = ParseInt(fields[12]).value_or(0) + ParseInt(fields[13]).value_or(0);
   return ticks * 1'000 / std::max(1L, ::sysconf(_SC_CLK_TCK));
 }
 
@@ -82,6 +84,28 @@ std::int64_t ProcessLimitFor(std::int64_t uid, std::int64_t processes) {
     }
   });
   return threads + processes;
+}
+
+std::string MarkOf(const std::filesystem::path& data, const std::string& replica) {
+  return std::to_string(std::filesystem::hash_value(data)) + "." + replica;
+}
+
+void KillMarked(const std::string& mark) {
+  const std::string wanted =
+      std::string(1, '\0') + kMarkVariable + "=" + mark + std::string(1, '\0');
+  for (int round = 0; round < 100; ++round) {
+    bool found = false;
+    ForEachProcess([&](const std::string& folder) {
+      const auto environment = ReadFile(folder + "/environ", 4 << 20);
+      if (!environment.ok()) return;
+      const std::string text = std::string(1, '\0') + environment.value();
+      if (text.find(wanted) == std::string::npos) return;
+      const auto pid = ParseInt(std::string_view(folder).substr(folder.rfind('/') + 1));
+      if (pid && ::kill(static_cast<pid_t>(*pid), SIGKILL) == 0) found = true;
+    });
+    if (!found) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
 }
 
 SampledUsage SampleNamespace(pid_t init) {

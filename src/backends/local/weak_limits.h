@@ -7,6 +7,8 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <filesystem>
+#include <string>
 
 namespace cml::backends::local {
 
@@ -14,6 +16,12 @@ namespace cml::backends::local {
 void LimitProcessors(std::int64_t millicores);
 // The value for RLIMIT_NPROC that leaves this user room for `processes` more.
 std::int64_t ProcessLimitFor(std::int64_t uid, std::int64_t processes);
+
+// Environment variable that every process of a replica starts with; its value names the replica.
+inline constexpr const char* kMarkVariable = "CLOUDML_RUN_MARK";
+std::string MarkOf(const std::filesystem::path& data, const std::string& replica);
+// Ends all processes that were started with this mark and have not hidden it.
+void KillMarked(const std::string& mark);
 
 struct SampledUsage {
   std::int64_t cpu_millis = 0;  // of the processes that live now

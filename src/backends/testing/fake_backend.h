@@ -178,8 +178,11 @@ class FakeBackend final : public backends::Backend {
               const std::string& message = "") {
     Edit(key, [&](const RunKey&, FakeCluster::Run& run) {
       End(run.status, exit_code,
-          !reason.empty() ? reason : exit_code == 0 ? "Completed" : "Error",
-          !message.empty() || exit_code == 0 ? message : "exit status " + std::to_string(exit_code));
+          !reason.empty()  ? reason
+          : exit_code == 0 ? "Completed"
+                           : "Error",
+          !message.empty() || exit_code == 0 ? message
+                                             : "exit status " + std::to_string(exit_code));
     });
   }
   // Nobody knows any more that it ran.

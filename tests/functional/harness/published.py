@@ -7,14 +7,13 @@ import os
 import subprocess
 from pathlib import Path
 
-from .server import REPOSITORY
+from .server import tools_folder
 
 SHIMS = Path(__file__).resolve().parents[1] / "published_client"
 
 
 def environment_folder():
-    tools = Path(os.environ.get("CLOUDML_TEST_TOOLS") or REPOSITORY / "build" / "tools")
-    folder = tools / "published"
+    folder = tools_folder() / "published"
     if not (folder / "bin" / "cloudml").exists():
         raise AssertionError(f"{folder} has no client: run tests/install_tools.sh")
     return folder

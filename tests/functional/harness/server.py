@@ -31,6 +31,11 @@ def cloudml_binary():
     return max(built, key=lambda path: path.stat().st_mtime)
 
 
+def tools_folder():
+    """What tests/install_tools.sh made."""
+    return Path(os.environ.get("CLOUDML_TEST_TOOLS") or REPOSITORY / "build" / "tools")
+
+
 def environments_folder():
     """Framework environments are large and never change: all test servers share them."""
     named = os.environ.get("CLOUDML_ENVIRONMENTS")
@@ -42,13 +47,15 @@ def environments_folder():
 class Server:
     """Starts on construction. The options of `config` go into a configuration file."""
 
-    def __init__(self, folder, config=None, arguments=(), as_prefix=(), binary=None):
+    def __init__(self, folder, config=None, arguments=(), as_prefix=(), binary=None,
+                 environment=None):
         self.binary = Path(binary or cloudml_binary())
         self.folder = Path(folder)
         self.data = self.folder / "data"
         self.config = {"environments_folder": str(environments_folder()), **(config or {})}
         self.arguments = list(arguments)
         self.prefix = list(as_prefix)
+        self.environment = environment  # all of its variables; None: ours
         self.process = None
         self.port = 0
         self.url = None
@@ -67,7 +74,7 @@ class Server:
         with open(self.folder / "server.log", "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
                                             stdout=subprocess.PIPE, stderr=log,
-                                            start_new_session=True)
+                                            start_new_session=True, env=self.environment)
         try:
             self._await_ready(seconds)
         except BaseException:
