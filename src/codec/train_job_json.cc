@@ -145,16 +145,11 @@ void WriteTimeOrNull(JsonWriter& w, std::string_view name, SysTime t) {
   }
 }
 
-<<<<<<< HEAD
-std::string StateOf(const TrainJob& job) {
-  if (job.wish.deleted) return std::string(ToString(TrainJobState::kDeleting));
+std::string_view StateOf(const TrainJob& job) {
+  if (job.wish.deleted) return ToString(TrainJobState::kDeleting);
   // A start that the controller has not taken up yet: what it is going to record.
   const bool asked = IsFinal(job.record.state) && job.wish.starts != job.record.starts;
-  return std::string(ToString(asked ? TrainJobState::kEnqueued : job.record.state));
-=======
-std::string_view StateOf(const TrainJob& job) {
-  return ToString(job.wish.deleted ? TrainJobState::kDeleting : job.record.state);
->>>>>>> benchs
+  return ToString(asked ? TrainJobState::kEnqueued : job.record.state);
 }
 
 // Keys of the contract that belong to features of later versions: they must exist, or the published
