@@ -1,6 +1,7 @@
 """Slurm on this machine alone: munged, slurmctld and slurmd in a folder of the benchmark.
 
-Set up for speed: no accounting, no cgroups, no prolog, the scheduler runs at once after each change.
+Set up lean: no accounting, no cgroups, no prolog. Scheduling is as Slurm's defaults have it, or tuned
+to look at the queue at once after each change.
 """
 import os
 import socket
@@ -27,7 +28,7 @@ TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 SchedulerType=sched/backfill
-SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,sched_interval=1,bf_interval=1
+{scheduling}
 SlurmdParameters=config_overrides
 MaxJobCount=200000
 MinJobAge=2
@@ -40,9 +41,16 @@ NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=1000 State=UNKNOWN
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
 
+TUNED = ("SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,sched_interval=1,"
+         "bf_interval=1")
+DEFAULTS = ""
+
 
 class Slurm:
-    def __init__(self, cpus):
+    """Leaving the block ends its jobs and its daemons. One at a time."""
+
+    def __init__(self, cpus, scheduling=TUNED):
+        self.scheduling = scheduling
         self.folder = DATA / "slurm"
         self.cpus = cpus
         self.daemons = []
@@ -60,7 +68,8 @@ class Slurm:
         key.write_bytes(os.urandom(1024))
         key.chmod(0o400)
         self.config.write_text(CONFIG.format(host=self.host, folder=f, cpus=self.cpus,
-                                             control=free_port(), node=free_port()))
+                                             scheduling=self.scheduling, control=free_port(),
+                                             node=free_port()))
         try:
             self.start(["munged", "--foreground", "--force", f"--key-file={key}",
                         f"--socket={f}/munge.socket", f"--pid-file={f}/munged.pid",

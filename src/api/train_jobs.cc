@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "api/answer_cache.h"
 #include "api/http_error.h"
 #include "base/strings.h"
 #include "codec/messages.h"
@@ -107,9 +108,16 @@ class TrainJobRoutes {
     return JsonResponse(200, codec::EncodeTrainJobs(rows, page.next_page));
   }
 
-  Result<net::Response> Describe(const Call& call) const {
-    CML_ASSIGN_OR_RETURN(const TrainJob job, d_.jobs.Describe(call.caller, call.params[0]));
-    return One(job);
+  // What clients poll: the same answer until the job changes.
+  Result<net::Response> Describe(const Call& call) {
+    const std::string& name = call.params[0];
+    const std::uint64_t stamp = d_.jobs.NameStamp(call.caller, name);
+    const std::string key = call.caller.org.str() + "/" + name;
+    if (auto kept = answers_.Find(key, stamp)) return JsonResponse(200, *std::move(kept));
+    CML_ASSIGN_OR_RETURN(const TrainJob job, d_.jobs.Describe(call.caller, name));
+    net::Response answer = One(job);
+    if (job.meta.name == name) answers_.Keep(key, stamp, answer.body);  // found by its id: has no stamp
+    return answer;
   }
 
   Result<net::Response> Start(const Call& call) const {
@@ -188,6 +196,7 @@ class TrainJobRoutes {
   }
 
   TrainJobRoutesDeps d_;
+  AnswerCache answers_;
 };
 
 }  // namespace

@@ -16,6 +16,11 @@ RunKey KeyOf(const TrainJob& job) { return {job.meta.id, job.record.incarnation}
 
 bool HoldsShare(TrainJobState s) { return s == TrainJobState::kCreating || s == TrainJobState::kRunning; }
 
+// After a change: what runs tells when it changes again, everything else has its next step at once.
+Next AfterChange(const TrainJobRecord& now) {
+  return now.state == TrainJobState::kRunning ? Next::Later(kLookAgain) : Next::Again();
+}
+
 }  // namespace
 
 Result<std::vector<ResourceId>> TrainJobController::Recover() {
@@ -75,15 +80,14 @@ Result<Next> TrainJobController::Act(const Stored& stored, const TrainJobAction&
     const Status saved = Save(stored, *record);
     if (!saved.ok() && saved.error().code() == Code::kConflict) return Next::Again();
     CML_RETURN_IF_ERROR(saved);
-    return news ? Next::Again() : Next::Later(kLookAgain);
+    return news ? AfterChange(record->next) : Next::Later(kLookAgain);
   }
   if (std::holds_alternative<EnsureRun>(action)) {
-    CML_RETURN_IF_ERROR(Ensure(stored));
-    return Next::Again();
+    return Ensure(stored);
   }
   if (std::holds_alternative<RemoveRun>(action)) {
     CML_RETURN_IF_ERROR(d_.backend.Remove(KeyOf(job), Soon()));
-    return Next::Again();
+    return IsUnfinished(job) ? Next::Again() : Next::Done();  // a new wish will tell
   }
   if (std::holds_alternative<Erase>(action)) {
     CML_RETURN_IF_ERROR(EraseAll(stored));
@@ -92,16 +96,19 @@ Result<Next> TrainJobController::Act(const Stored& stored, const TrainJobAction&
   return IsFinal(job.record.state) ? Next::Done() : Next::Later(kLookAgain);
 }
 
-Status TrainJobController::Ensure(const Stored& stored) {
+Result<Next> TrainJobController::Ensure(const Stored& stored) {
   const TrainJob& job = stored.value;
-  Status ensured = d_.backend.Ensure(KeyOf(job), PlanTrainJobRun(job, d_.package_installer), Soon());
-  if (ensured.ok()) return ensured;
+  const Status ensured = d_.backend.Ensure(KeyOf(job), PlanTrainJobRun(job, d_.package_installer), Soon());
+  if (ensured.ok()) return Next::Later(kLookAgain);  // the run tells when it changes
   const Error& e = ensured.error();
   if (e.code() == Code::kInvalidArgument) {
-    return Save(stored, RefusedByBackend(job, e.message(), d_.clock.Now()));
+    CML_RETURN_IF_ERROR(Save(stored, RefusedByBackend(job, e.message(), d_.clock.Now())));
+  } else if (e.code() == Code::kFailedPrecondition) {
+    CML_RETURN_IF_ERROR(Save(stored, LostByBackend(job, d_.clock.Now())));
+  } else {
+    return e;
   }
-  if (e.code() == Code::kFailedPrecondition) return Save(stored, LostByBackend(job, d_.clock.Now()));
-  return ensured;
+  return Next::Again();
 }
 
 Status TrainJobController::Save(const Stored& stored, const Record& record) {

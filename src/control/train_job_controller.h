@@ -35,7 +35,7 @@ class TrainJobController {
  private:
   using Stored = store::Stored<TrainJob>;
   Result<Next> Act(const Stored& stored, const TrainJobAction& action);
-  Status Ensure(const Stored& stored);
+  Result<Next> Ensure(const Stored& stored);
   Status Save(const Stored& stored, const Record& record);
   Status EraseAll(const Stored& stored);
   void JoinQueue(const TrainJob& job);

@@ -93,6 +93,12 @@ std::string Script(const TrainJobSpec& spec) {
                               fmt::arg("args", Args(spec)));
 }
 
+// Nothing before or behind its command: no script around it is needed.
+bool IsPlainCommand(const TrainJobSpec& spec) {
+  return !spec.docker_command.empty() && spec.prepare_command.empty() &&
+         spec.finish_command.empty() && PackageUris(spec).empty();
+}
+
 }  // namespace
 
 std::string PackageFileName(std::string_view uri) {
@@ -115,7 +121,8 @@ RunSpec PlanTrainJobRun(const TrainJob& job, std::string_view package_installer)
   run.kind = RunKind::kBatch;
   run.display_name = spec.job_name;
   run.runtime = {spec.framework, spec.framework_version};
-  run.files["run.sh"] = Script(spec);
+  const bool plain = IsPlainCommand(spec);
+  if (!plain) run.files["run.sh"] = Script(spec);
   if (!spec.docker_command.empty()) run.files["command.sh"] = spec.docker_command + "\n";
   if (!spec.prepare_command.empty()) run.files["prepare.sh"] = spec.prepare_command + "\n";
   if (!spec.finish_command.empty()) run.files["finish.sh"] = spec.finish_command + "\n";
@@ -131,7 +138,7 @@ RunSpec PlanTrainJobRun(const TrainJob& job, std::string_view package_installer)
 
   Role role;
   role.name = "worker";
-  role.command = {"bash", "/job/etc/run.sh"};
+  role.command = {"bash", plain ? "/job/etc/command.sh" : "/job/etc/run.sh"};
   role.env = spec.env;
   role.env["CLOUD_ML_JOB_ID"] = job.meta.id.str();
   role.env["CLOUDML_JOB_NAME"] = spec.job_name;

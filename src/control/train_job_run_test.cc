@@ -45,6 +45,19 @@ TEST(TrainJobRunTest, PackagesAreFetchedInOrderAndKeepTheirNames) {
   EXPECT_EQ(run.files.at("install_packages.py"), "installer");
 }
 
+TEST(TrainJobRunTest, APlainCommandRunsWithoutAScriptAroundIt) {
+  TrainJob job;
+  job.wish.spec.job_name = "plain";
+  job.wish.spec.docker_command = "echo a; exit 3";
+  RunSpec run = PlanTrainJobRun(job, "");
+  EXPECT_EQ(run.roles.front().command, (std::vector<std::string>{"bash", "/job/etc/command.sh"}));
+  EXPECT_EQ(run.files, (std::map<std::string, std::string>{{"command.sh", "echo a; exit 3\n"}}));
+  job.wish.spec.finish_command = "echo b";
+  run = PlanTrainJobRun(job, "");
+  EXPECT_EQ(run.roles.front().command.back(), "/job/etc/run.sh");
+  EXPECT_TRUE(run.files.contains("run.sh"));
+}
+
 // The script itself, run by a real shell with /job replaced by a temporary folder.
 class ScriptTest : public ::testing::Test {
  protected:

@@ -58,6 +58,11 @@ class TrainJobs {
   enum class Mode { kSubmit, kDryRun };  // a dry run checks everything and writes nothing
   Result<TrainJob> Create(const Caller& caller, TrainJobSpec spec, Mode mode);
   Result<TrainJob> Describe(const Caller& caller, const std::string& name);
+  // Taken before a Describe by name: its answer is good as long as the stamp stays (store.h). 0:
+  // keep nothing.
+  std::uint64_t NameStamp(const Caller& caller, const std::string& name) const {
+    return d_.jobs.NameStamp(caller.org, name);
+  }
   Result<TrainJobPage> List(const Caller& caller, const TrainJobFilter& filter);
   Result<TrainJob> Start(const Caller& caller, const std::string& name);
   Status Delete(const Caller& caller, const std::string& name);

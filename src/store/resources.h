@@ -34,6 +34,9 @@ class Resources {
     CML_ASSIGN_OR_RETURN(Row row, store_->Find(R::kKind, org, name));
     return FromRow(std::move(row));
   }
+  std::uint64_t NameStamp(const OrgId& org, const std::string& name) const {
+    return store_->NameStamp(R::kKind, org, name);
+  }
   Result<Stored<R>> Get(const ResourceId& id) const {
     CML_ASSIGN_OR_RETURN(Row row, store_->Get(R::kKind, id));
     return FromRow(std::move(row));

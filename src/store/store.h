@@ -72,6 +72,10 @@ class Store {
   virtual Result<Revision> Insert(const Row& row, const std::vector<Event>& events) = 0;
   // The live row of that name, else the newest one being deleted.
   virtual Result<Row> Find(ResourceKind kind, const OrgId& org, const std::string& name) = 0;
+  // Differs from every earlier stamp of the name once what Find gives for it may differ, and stays
+  // the same while it does not: whoever takes it before a Find may keep what he found as long as
+  // the stamp stays. 0: this store cannot tell, keep nothing.
+  virtual std::uint64_t NameStamp(ResourceKind, const OrgId&, const std::string&) const { return 0; }
   virtual Result<Row> Get(ResourceKind kind, const ResourceId& id) = 0;
   virtual Result<std::vector<Row>> List(ResourceKind kind, const ListQuery& query) = 0;
   virtual Result<std::vector<ResourceId>> ListUnfinished(ResourceKind kind) = 0;

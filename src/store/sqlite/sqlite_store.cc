@@ -10,6 +10,7 @@
 #include "base/strings.h"
 #include "store/sql_statements.h"
 #include "store/sqlite/migrate.h"
+#include "store/sqlite/name_stamps.h"
 #include "store/sqlite/reader_pool.h"
 #include "store/sqlite/rows.h"
 #include "store/sqlite/write_queue.h"
@@ -76,7 +77,13 @@ class Impl final : public Store {
     return Collect<ApiKey>(query, [&] { return ReadKey(query); });
   }
 
+  std::uint64_t NameStamp(ResourceKind kind, const OrgId& org,
+                          const std::string& name) const override {
+    return stamps_.Of(kind, org, name);
+  }
+
   Result<Revision> Insert(const Row& row, const std::vector<Event>& events) override {
+    const NameStamps::Write write(stamps_, row);
     CML_RETURN_IF_ERROR(writes_.Run([&](Database& db) { return InsertRow(db, row, events); }));
     return Next(Revision{0});
   }
@@ -128,6 +135,7 @@ class Impl final : public Store {
   }
 
   Result<Revision> SaveWish(const Row& row, const std::vector<Event>& events) override {
+    const NameStamps::Write write(stamps_, row);
     CML_RETURN_IF_ERROR(
         writes_.Run([&](Database& db) { return sqlite::SaveWish(db, row, events); }));
     return Next(row.revision);
@@ -135,12 +143,14 @@ class Impl final : public Store {
 
   Result<Revision> SaveRecord(const Row& row, LeaderToken leader,
                               const std::vector<Event>& events) override {
+    const NameStamps::Write write(stamps_, row);
     CML_RETURN_IF_ERROR(
         writes_.Run([&](Database& db) { return sqlite::SaveRecord(db, row, leader, events); }));
     return Next(row.revision);
   }
 
   Status Erase(const Row& row, LeaderToken leader) override {
+    const NameStamps::Write write(stamps_, row);
     return writes_.Run([&](Database& db) { return EraseRow(db, row, leader); });
   }
 
@@ -244,6 +254,7 @@ class Impl final : public Store {
     return Ok{};
   }
 
+  NameStamps stamps_;
   ReaderPool readers_;
   WriteQueue writes_;  // its thread ends first
 };

@@ -229,6 +229,26 @@ TEST_P(StoreContract, ARecordIsSavedAndTheWishIsLeftAlone) {
   EXPECT_TRUE(back.live);
   EXPECT_EQ(back.revision, saved.value());
 }
+TEST_P(StoreContract, TheStampOfANameMovesWithEveryChangeOfItsRowAndNotWithoutOne) {
+  const OrgId org("1");
+  if (store_->NameStamp(kKind, org, "ranker") == 0) return;  // this store cannot tell: allowed
+  std::set<std::uint64_t> seen;
+  const auto is_new = [&] { return seen.insert(store_->NameStamp(kKind, org, "ranker")).second; };
+  EXPECT_TRUE(is_new());
+  Row row = MakeRow("a000000001", "ranker");
+  row.meta.org = org;
+  row = Put(row);
+  EXPECT_TRUE(is_new()) << "put";
+  EXPECT_TRUE(store_->Find(kKind, org, "ranker").ok());
+  EXPECT_FALSE(is_new()) << "read";
+  row.revision = store_->SaveWish(row, {}).value();
+  EXPECT_TRUE(is_new()) << "wish";
+  const LeaderToken leader = store_->BecomeLeader().value();
+  row.revision = store_->SaveRecord(row, leader, {}).value();
+  EXPECT_TRUE(is_new()) << "record";
+  EXPECT_TRUE(store_->Erase(row, leader).ok());
+  EXPECT_TRUE(is_new()) << "erased";
+}
 TEST_P(StoreContract, TheSecondOfTwoWritersLosesAndChangesNothing) {
   const Row seen = Put(MakeRow("a000000001", "ranker"));
   const LeaderToken leader = store_->BecomeLeader().value();
