@@ -4,8 +4,7 @@ from dataclasses import asdict, dataclass, field
 
 
 def interleaved(rounds, contestants):
-    """Calls each contestant in turn, `rounds` times; {name: [figures]}. One round warms up first
-    where there are several."""
+    """Calls each contestant in turn, `rounds` times; {name: [figures]}."""
     figures = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, measure in contestants.items():

@@ -1,5 +1,6 @@
 """Memory (PSS) of a server and its helper process when nothing happens, and how often they wake up."""
 import time
+from pathlib import Path
 
 from harness.report import Measure
 from harness.server import Server
@@ -24,19 +25,11 @@ def pss_mb(pid):
 
 def switches(pids):
     """Voluntary context switches of all threads: each end of a sleep is one."""
-    total = 0
-    for pid in pids:
-        with open(f"/proc/{pid}/status") as f:
-            threads = next(int(line.split()[1]) for line in f if line.startswith("Threads:"))
-        total += sum(thread_switches(pid)) if threads else 0
-    return total
-
-
-def thread_switches(pid):
-    from pathlib import Path
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        yield next(int(line.split()[1]) for line in (task / "status").read_text().splitlines()
-                   if line.startswith("voluntary_ctxt_switches"))
+    return sum(int(line.split()[1])
+               for pid in pids
+               for task in Path(f"/proc/{pid}/task").iterdir()
+               for line in (task / "status").read_text().splitlines()
+               if line.startswith("voluntary_ctxt_switches"))
 
 
 def measure(options):

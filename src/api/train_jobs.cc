@@ -58,23 +58,24 @@ class FollowedLog final : public net::BodySource {
     if (job.ok()) incarnation_ = job.value().record.incarnation;
     CML_ASSIGN_OR_RETURN(std::string bytes, log_.Next(incarnation_));
     if (!bytes.empty()) {
-      wait_ = kShortest;
+      quiet_since_ = Steady::now();
       return Piece{std::move(bytes), false, 0ms};
     }
     if (ended) return Piece{{}, true, 0ms};
-    const auto wait = wait_;
-    wait_ = std::min(wait_ * 3 / 2, kLongest);
-    return Piece{{}, false, wait};
+    // The longer it has been quiet, the less it matters to be exact.
+    const auto quiet = std::chrono::duration_cast<std::chrono::milliseconds>(Steady::now() - quiet_since_);
+    return Piece{{}, false, std::clamp(quiet / 8, kShortest, kLongest)};
   }
 
  private:
-  static constexpr std::chrono::milliseconds kShortest{4}, kLongest{400};
+  using Steady = std::chrono::steady_clock;
+  static constexpr std::chrono::milliseconds kShortest{2}, kLongest{400};
   TrainJobRoutesDeps deps_;
   const service::Caller caller_;
   const ResourceId id_;
   service::JobLog log_;
   std::uint64_t incarnation_ = 0;
-  std::chrono::milliseconds wait_ = kShortest;
+  Steady::time_point quiet_since_ = Steady::now();
 };
 
 class TrainJobRoutes {
