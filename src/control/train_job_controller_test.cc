@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "backends/testing/fake_backend.h"
-#include "codec/train_job_json.h"
 #include "store/testing/memory_store.h"
 
 namespace cml::control {

@@ -95,9 +95,11 @@ TEST_F(LimitsOfARun, TheWorkingDirectoryIsBounded) {
 }
 
 TEST_F(LimitsOfARun, OneFileCannotGrowPastTheDiskLimit) {
-  RunSpec spec = Script("head -c 100000000 /dev/zero > file; ls -l file | cut -d' ' -f5");
+  RunSpec spec = Script("set -e; head -c 100000000 /dev/zero > file; echo never");
   spec.roles[0].limits.disk_bytes = 8 * kMiB;
-  (void)RunToEnd(spec);
+  const RunStatus status = RunToEnd(spec);
+  EXPECT_EQ(status.reason, "DiskLimit");
+  EXPECT_NE(status.message.find("disk limit of 8 MiB"), std::string::npos) << status.message;
   const auto file = options_.data / "runs" / ToString(key_) / "worker-0" / "work" / "file";
   std::error_code ec;
   EXPECT_LE(std::filesystem::file_size(file, ec), static_cast<std::uintmax_t>(8 * kMiB));

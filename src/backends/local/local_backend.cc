@@ -151,6 +151,9 @@ LocalBackend::~LocalBackend() {
   workers_.clear();
   watcher_.reset();
   if (context_.options.environments != nullptr) context_.options.environments->OnProgress({});
+  // A shim that was launched a moment ago has yet to make its group in there.
+  const auto runs = LocalBackend::List({});
+  if (runs.ok() && !runs.value().empty()) return;
   RemoveCgroupParent(context_.cgroups);
 }
 

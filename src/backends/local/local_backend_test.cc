@@ -8,6 +8,7 @@
 #include <latch>
 
 #include "backends/local/local_test_support.h"
+#include "backends/local/replica_files.h"
 #include "backends/local/replica_lock.h"
 #include "backends/local/shim.h"
 #include "base/strings.h"
@@ -172,6 +173,26 @@ TEST_F(LocalBackendTest, ARestartedServerFindsTheRunAndLosesNothing) {
   EXPECT_EQ(status.state, RunState::kFailed);
   EXPECT_EQ(status.replicas[0].exit_code, 5);
   EXPECT_EQ(Log(key_), "before\nword\nafter\n");
+}
+
+// A server that ends the moment after it launched a run leaves the place of the run's group, which
+// the shim makes in its own time.
+TEST_F(LocalBackendTest, AServerThatEndsTakesTheGroupsAwayOnlyWhenThereIsNoRun) {
+  (void)RunToEnd(Command({"true"}));
+  const auto file = options_.data / "status" / (ToString(key_) + ".worker-0");
+  const auto record = ReadReplica(file);
+  ASSERT_TRUE(record);
+  if (record->cgroups.empty()) return;  // a machine where we may make none
+  std::filesystem::path parent;
+  for (const auto& group : record->cgroups) {
+    if (!group.empty()) parent = group.parent_path();
+  }
+  backend_.reset();
+  EXPECT_TRUE(std::filesystem::exists(parent)) << parent;
+  Open();
+  ASSERT_TRUE(Backend().Remove(key_, In(seconds(5))).ok());
+  backend_.reset();
+  EXPECT_FALSE(std::filesystem::exists(parent)) << parent;
 }
 
 TEST_F(LocalBackendTest, AShimThatIsKilledTakesItsJobWithIt) {

@@ -98,6 +98,7 @@ class Shim {
   void Pump();
   void CheckTimes();
   void CheckDisk();
+  bool HitTheDiskLimit(const std::optional<int>& exit_code) const;
   void CheckMemory();
   int MillisToNextCheck() const;
   void End(std::string reason, std::string message, milliseconds grace);
@@ -275,6 +276,14 @@ void Shim::CheckTimes() {
   if (memory_at_ && now >= *memory_at_) CheckMemoryKills();
 }
 
+// One file cannot outgrow the limit: its writer gets SIGXFSZ, or an error where it ignores that.
+bool Shim::HitTheDiskLimit(const std::optional<int>& exit_code) const {
+  const std::int64_t limit = plan_.limits.disk_bytes;
+  if (limit <= 0) return false;
+  return exit_code == 128 + SIGXFSZ ||
+         DiskUsage({folder_ / "work", folder_ / "layer", folder_ / "tmp"}, limit) >= limit;
+}
+
 void Shim::CheckDisk() {
   const auto begin = Steady::now();
   const std::int64_t limit = plan_.limits.disk_bytes;
@@ -345,6 +354,11 @@ void Shim::Conclude() {
   const auto code = process_->exit_code();
   const bool failed = !code || *code != 0;
   if (used.oom_kills > 0 && failed && reason_.empty()) reason_ = "OutOfMemory";
+  if (failed && reason_.empty() && HitTheDiskLimit(code)) {
+    reason_ = "DiskLimit";
+    message_ = fmt::format("a file came to the disk limit of {}",
+                           FormatBytes(static_cast<std::uint64_t>(plan_.limits.disk_bytes)));
+  }
   if (reason_ == "OutOfMemory") {
     message_ =
         fmt::format("out of memory: killed at the limit of {}, peak {}",

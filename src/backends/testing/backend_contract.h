@@ -209,7 +209,8 @@ TEST_P(BackendContract, RemoveEndsWhatRuns) {
 TEST_P(BackendContract, Promise5TheEndOutlivesTheServer) {
   Ensure(key_, Command({"false"}));
   RestartServer();
-  EXPECT_EQ(WaitForEnd(key_).replicas.at(0).exit_code, 1);
+  const RunStatus first = WaitForEnd(key_);
+  EXPECT_EQ(first.replicas.at(0).exit_code, 1) << first.reason << ": " << first.message;
   RestartServer();
   const RunStatus status = WaitForEnd(key_);
   EXPECT_EQ(status.state, RunState::kFailed);
