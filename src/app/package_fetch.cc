@@ -92,6 +92,10 @@ Status PackageFetch::FromOtherStore(const Fetch& fetch, const std::filesystem::p
   const auto object = ParseObjectUri(fetch.uri);
   if (!object) return Error(Code::kInvalidArgument, fetch.uri + ": fds://bucket/object is expected");
   CML_ASSIGN_OR_RETURN(const auto key, orgs_.Key(fetch.as));
+  if (key->disabled) {
+    return Error(Code::kPermissionDenied,
+                 fetch.uri + ": the key that submitted the job has been disabled since");
+  }
   const std::string target = "/" + object->bucket + "/" + net::PercentEncode(object->key, "/");
   const bool has_scheme = fetch.endpoint.find("://") != std::string::npos;
   net::ClientRequest request;

@@ -192,5 +192,11 @@ TEST_F(PackageFetchTest, AnotherStoreNeedsAKeyThatIsKnown) {
   EXPECT_TRUE(Asked().empty());
 }
 
+TEST_F(PackageFetchTest, AKeyThatWasDisabledSinceSignsNothing) {
+  ASSERT_TRUE(orgs_.SetDisabled(AccessKey{"ak"}, true).ok());
+  EXPECT_EQ(CodeOf(Fetch("fds://team/t.tar.gz", "http://" + Host())), Code::kPermissionDenied);
+  EXPECT_TRUE(Asked().empty());
+}
+
 }  // namespace
 }  // namespace cml::app
