@@ -70,7 +70,8 @@ def measure(options):
     first = Measure("start → ready, the very first start", "ms", median(figures["first start"]),
                     figures).limit(50)
     empty = Measure("start → ready, without jobs", "ms", median(figures["empty"])).limit(50)
-    full = Measure("start → ready, a million finished jobs", "ms", median(figures["million"])).limit(2000)
+    full = Measure("start → ready, a million finished jobs", "ms", median(figures["million"]))
+    full.limit(2000)
 
     paths = pages(options.pick(2000, 300))
     with Server("million", fresh=False) as server:

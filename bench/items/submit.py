@@ -39,7 +39,8 @@ def measure(options):
     seconds = options.pick(3, 1)
     fields = {"docker_command": "true", "cpu_limit": "1", "memory_limit": "64M"}
     number = 0
-    with Server("submit", {"capacity_cpu": "1", "capacity_memory": "8G"}) as server, Slurm(1) as slurm:
+    capacity = {"capacity_cpu": "1", "capacity_memory": "8G"}
+    with Server("submit", capacity) as server, Slurm(1) as slurm:
         server.occupy(1)
         slurm.sbatch("--exclusive", command="sleep 100000")
 
