@@ -65,7 +65,8 @@ TEST_F(LocalBackendTest, TheCommandMayLeaveAReasonAndASentence) {
 TEST_F(LocalBackendTest, AMissingProgramFails) {
   const RunStatus status = RunToEnd(Command({"no-such-program"}));
   EXPECT_EQ(status.state, RunState::kFailed);
-  EXPECT_NE(Log(key_).find("no-such-program"), std::string::npos) << Log(key_);
+  EXPECT_NE(Log(key_).find("no-such-program"), std::string::npos)
+      << Log(key_) << status.reason << ": " << status.message;
 }
 
 TEST_F(LocalBackendTest, EnvironmentIsTheSpecsAndNoMore) {
