@@ -42,6 +42,7 @@ class Backend {
 
   // Makes the run exist. A no-op for a key that exists or existed.
   //   kInvalidArgument    this backend can never execute such a spec; the message says why
+  //   kFailedPrecondition the key is known to be over and leaves nothing to observe
   //   kUnavailable        try again later
   virtual Status Ensure(const RunKey& key, const RunSpec& spec, Deadline by) = 0;
 

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::chrono::seconds kLookAgain{10};   // when nothing tells us of a change
 constexpr std::chrono::seconds kPatience{20};    // with one call of the backend
+constexpr std::chrono::seconds kGivenUp{30};     // a run that is not there so long after it was asked for
 
 Deadline Soon() { return std::chrono::steady_clock::now() + kPatience; }
 RunKey KeyOf(const TrainJob& job) { return {job.meta.id, job.record.incarnation}; }
@@ -99,6 +100,14 @@ Result<Next> TrainJobController::Act(const Stored& stored, const TrainJobAction&
 Result<Next> TrainJobController::Ensure(const Stored& stored) {
   const TrainJob& job = stored.value;
   const Status ensured = d_.backend.Ensure(KeyOf(job), PlanTrainJobRun(job, d_.package_installer), Soon());
+  if (ensured.ok() && d_.clock.Now() - job.record.since > kGivenUp) {
+    // Ensure does nothing for a run that was there once. If this one is nowhere, somebody removed it.
+    CML_ASSIGN_OR_RETURN(const auto run, d_.backend.Observe(KeyOf(job), Soon()));
+    if (!run) {
+      CML_RETURN_IF_ERROR(Save(stored, LostByBackend(job, d_.clock.Now())));
+      return Next::Again();
+    }
+  }
   if (ensured.ok()) return Next::Later(kLookAgain);  // the run tells when it changes
   const Error& e = ensured.error();
   if (e.code() == Code::kInvalidArgument) {

@@ -389,5 +389,19 @@ TEST_F(TrainJobControllerTest, ARunThatVanishedBeforeItWasSeenIsRetriedToo) {
   EXPECT_EQ(Runs(), std::vector{Run(id, 2)});
 }
 
+TEST_F(TrainJobControllerTest, ARunThatWasRemovedBehindOurBackIsNotWaitedForForEver) {
+  const ResourceId id = Submit("ranker");
+  backend_->HoldNewRuns();
+  Settle(id);
+  ASSERT_EQ(StateOf(id), State::kCreating);
+  ASSERT_TRUE(backend_->Remove(Run(id), {}).ok());
+  Settle(id);
+  EXPECT_EQ(StateOf(id), State::kCreating);  // it may still be on its way
+  clock_.now += 31s;
+  ASSERT_TRUE(Step(id).ok());
+  EXPECT_EQ(StateOf(id), State::kEnqueued);
+  EXPECT_EQ(Job(id).record.retries, 1);
+}
+
 }  // namespace
 }  // namespace cml::control
