@@ -23,6 +23,7 @@
 #include "app/metrics.h"
 #include "app/package_fetch.h"
 #include "backends/local/local_backend.h"
+#include "backends/local/network.h"
 #include "backends/local/runtime_catalog.h"
 #include "backends/local/uv_environments.h"
 #include "base/file.h"
@@ -98,6 +99,17 @@ service::TrainJobDefaults DefaultsFor(const Config& config, const std::vector<No
   return defaults;
 }
 
+Result<local::NetworkChoice> ChooseNetwork(Config::Network wanted) {
+  if (wanted == Config::Network::kHost) return local::NetworkChoice::kHost;
+  const std::string obstacle = local::NetworkObstacle();
+  if (obstacle.empty()) return local::NetworkChoice::kOrganisation;
+  if (wanted == Config::Network::kOrganisation) {
+    return Error(Code::kFailedPrecondition, "network: organisation: " + obstacle);
+  }
+  LogWarning("jobs share the machine's network, and so can reach those of other organisations", {{"because", obstacle}});
+  return local::NetworkChoice::kHost;
+}
+
 // Everything that runs, in the order in which it is made; destroyed in the reverse order.
 class Server {
  public:
@@ -167,6 +179,7 @@ class Server {
     o.uid_of = [this](const OrgId& org) { return UidOf(org); };
     o.fetch = [this](const OrgId& org, const Fetch& fetch, const fs::path& to) { return (*fetch_)(org, fetch, to); };
     o.buckets = [this](const OrgId& org) { return objects_->OrganisationFolder(org); };
+    CML_ASSIGN_OR_RETURN(o.network, ChooseNetwork(config_.network));
     o.launcher = launcher_.get();
     o.environments = environments_.get();
     CML_ASSIGN_OR_RETURN(backend_, local::LocalBackend::Open(std::move(o)));
