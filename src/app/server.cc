@@ -53,6 +53,7 @@ constexpr std::int64_t kMostProcesses = 4096;  // and threads, of one replica
 
 
 fs::path DatabaseOf(const fs::path& data) { return data / "cloudml.db"; }
+fs::path KeyFileOf(const fs::path& data) { return data / "master.key"; }
 
 class SealedBox final : public service::SecretBox {
  public:
@@ -143,8 +144,8 @@ class Server {
 
  private:
   Status OpenState() {
-    CML_ASSIGN_OR_RETURN(store_, store::SqliteStore::Open(DatabaseOf(config_.data)));
-    CML_ASSIGN_OR_RETURN(crypto::Sealer sealer, crypto::Sealer::FromKeyFile(config_.data / "master.key"));
+    CML_ASSIGN_OR_RETURN(crypto::Sealer sealer, crypto::Sealer::FromKeyFile(KeyFileOf(config_.data)));
+    CML_ASSIGN_OR_RETURN(store_, store::SqliteStore::Open(DatabaseOf(config_.data), sealer.KeyFor("audit")));
     box_ = std::make_unique<SealedBox>(std::move(sealer));
     orgs_ = std::make_unique<service::Orgs>(*store_, *box_, clock_);
     CML_ASSIGN_OR_RETURN(const auto first, orgs_->EnsureDefaultOrg(config_.first_uid));
@@ -362,7 +363,12 @@ Status BackupServer(const fs::path& data, const fs::path& file) {
   if (!fs::exists(DatabaseOf(data))) {
     return Error(Code::kNotFound, data.string() + ": there is no cloudml data; name the folder with --data");
   }
-  CML_ASSIGN_OR_RETURN(const auto store, store::SqliteStore::Open(DatabaseOf(data)));
+  Secret audit_key;
+  if (fs::exists(KeyFileOf(data))) {  // reading makes no key
+    CML_ASSIGN_OR_RETURN(const crypto::Sealer sealer, crypto::Sealer::FromKeyFile(KeyFileOf(data)));
+    audit_key = sealer.KeyFor("audit");
+  }
+  CML_ASSIGN_OR_RETURN(const auto store, store::SqliteStore::Open(DatabaseOf(data), audit_key));
   return store->Backup(file);
 }
 
