@@ -36,10 +36,10 @@ constexpr std::array kRules = {
     // ---- keys; members and viewers see their own
     AccessRule{"POST", "/cloud_ml/v1/key", "key.create", Least::kOrgAdmin, OrgQuery::kOne, kChanges},
     AccessRule{"GET", "/cloud_ml/v1/key", "key.list", Least::kViewer, OrgQuery::kAll},
-    AccessRule{"GET", "/cloud_ml/v1/key/{access_key}", "key.read", Least::kViewer, OrgQuery::kOne},
-    AccessRule{"PATCH", "/cloud_ml/v1/key/{access_key}", "key.update", Least::kOrgAdmin, OrgQuery::kOne, kChanges},
-    AccessRule{"DELETE", "/cloud_ml/v1/key/{access_key}", "key.delete", Least::kOrgAdmin, OrgQuery::kOne, kChanges},
-    AccessRule{"POST", "/cloud_ml/v1/key/{access_key}/rotate", "key.rotate", Least::kOrgAdmin, OrgQuery::kOne, kChanges},
+    AccessRule{"GET", "/cloud_ml/v1/key/{key}", "key.read", Least::kViewer, OrgQuery::kOne},
+    AccessRule{"PATCH", "/cloud_ml/v1/key/{key}", "key.update", Least::kOrgAdmin, OrgQuery::kOne, kChanges},
+    AccessRule{"DELETE", "/cloud_ml/v1/key/{key}", "key.delete", Least::kOrgAdmin, OrgQuery::kOne, kChanges},
+    AccessRule{"POST", "/cloud_ml/v1/key/{key}/rotate", "key.rotate", Least::kOrgAdmin, OrgQuery::kOne, kChanges},
     // ---- namespaces: organisations, as the published administrator's program knows them (11.8)
     AccessRule{"POST", "/cloud_ml/v1/namespace", "org.create", Least::kPlatformAdmin, OrgQuery::kNone, kChanges},
     AccessRule{"PATCH", "/cloud_ml/v1/namespace", "org.update", Least::kPlatformAdmin, OrgQuery::kNone, kChanges},

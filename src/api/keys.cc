@@ -69,10 +69,10 @@ void AddKeyRoutes(RouteTable& table, service::Keys& keys, const Clock& clock) {
   };
   add("POST", "", &KeyRoutes::Create);
   add("GET", "", &KeyRoutes::List);
-  add("GET", "/{access_key}", &KeyRoutes::Describe);
-  add("PATCH", "/{access_key}", &KeyRoutes::Update);
-  add("DELETE", "/{access_key}", &KeyRoutes::Delete);
-  add("POST", "/{access_key}/rotate", &KeyRoutes::Rotate);
+  add("GET", "/{key}", &KeyRoutes::Describe);
+  add("PATCH", "/{key}", &KeyRoutes::Update);
+  add("DELETE", "/{key}", &KeyRoutes::Delete);
+  add("POST", "/{key}/rotate", &KeyRoutes::Rotate);
 }
 
 }  // namespace cml::api

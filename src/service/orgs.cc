@@ -7,6 +7,7 @@
 
 #include "base/random.h"
 #include "base/strings.h"
+#include "codec/document.h"
 
 namespace cml::service {
 namespace {
@@ -14,11 +15,17 @@ namespace {
 constexpr std::size_t kAccessKeyLength = 20;
 constexpr std::size_t kSecretLength = 40;  // about 207 bits
 constexpr std::int64_t kNobody = 65534;
+constexpr const char* kAdministrator = "administrator";         // label of the keys that the server makes
+constexpr const char* kAdministratorKey = "administrator key";  // the document that says which it is
 
 SysTime AtMinute(std::int64_t minute) { return SysTime{std::chrono::minutes{minute}}; }
 
 Error NoSuchOrg(const std::string& text) {
   return Error(Code::kNotFound, "organisation " + Quote(text) + ": there is no such organisation");
+}
+
+Orgs::NewKey NewPair() {
+  return {AccessKey{"AK" + RandomToken(kAccessKeyLength - 2)}, Secret(RandomToken(kSecretLength))};
 }
 
 }  // namespace
@@ -162,12 +169,16 @@ void Orgs::Forget(const OrgId& org) {
 // ---- keys
 
 Result<Orgs::NewKey> Orgs::CreateKey(ApiKey row, const store::Alongside& with) {
-  NewKey made{AccessKey{"AK" + RandomToken(kAccessKeyLength - 2)}, Secret(RandomToken(kSecretLength))};
-  row.access_key = made.access_key;
-  row.sealed_secret = box_.Seal(made.secret.Reveal(), made.access_key.str());
-  row.created = clock_.Now();
-  CML_RETURN_IF_ERROR(store_.PutKey(row, with));
+  NewKey made = NewPair();
+  CML_RETURN_IF_ERROR(PutNew(made, std::move(row), with));
   return made;
+}
+
+Status Orgs::PutNew(const NewKey& pair, ApiKey row, const store::Alongside& with) {
+  row.access_key = pair.access_key;
+  row.sealed_secret = box_.Seal(pair.secret.Reveal(), pair.access_key.str());
+  row.created = clock_.Now();
+  return store_.PutKey(row, with);
 }
 
 Result<Orgs::NewKey> Orgs::CreateKey(const OrgId& org, KeyRole role, const std::string& label) {
@@ -176,6 +187,35 @@ Result<Orgs::NewKey> Orgs::CreateKey(const OrgId& org, KeyRole role, const std::
   row.role = role;
   row.label = label;
   return CreateKey(std::move(row));
+}
+
+Result<Orgs::NewAdministrator> Orgs::MakeAdministratorKey(const OrgId& org) {
+  NewAdministrator made;
+  auto noted = store_.GetDocument(store::DocumentKind::kSetting, OrgId{}, kAdministratorKey);
+  if (!noted.ok() && noted.error().code() != Code::kNotFound) return std::move(noted).error();
+  const auto which = noted.ok() ? codec::Document::Parse(noted.value().body) : Result<codec::Document>(codec::Document());
+  CML_ASSIGN_OR_RETURN(const auto rows, store_.ListKeys(org));
+  for (const ApiKey& row : rows) {
+    // Servers before this one left no note, but always this label.
+    const bool ours = noted.ok() ? which.ok() && row.access_key.str() == which.value().Str()
+                                 : row.label == kAdministrator && row.role == KeyRole::kPlatformAdmin &&
+                                       row.user.empty() && row.replaces.empty();
+    if (!ours || row.disabled) continue;
+    CML_RETURN_IF_ERROR(SetDisabled(row.access_key, true));
+    made.disabled.push_back(row.access_key);
+  }
+  NewKey pair = NewPair();
+  ApiKey row;
+  row.org = org;
+  row.role = KeyRole::kPlatformAdmin;
+  row.label = kAdministrator;
+  store::Alongside with;
+  with.documents = {{{store::DocumentKind::kSetting, OrgId{}, kAdministratorKey,
+                      codec::Document::String(pair.access_key.str()).Dump(), clock_.Now(), {}},
+                     store::DocumentWrite::Act::kPut}};
+  CML_RETURN_IF_ERROR(PutNew(pair, std::move(row), with));
+  made.key = std::move(pair);
+  return made;
 }
 
 Status Orgs::PutKey(const ApiKey& row, const store::Alongside& with) {

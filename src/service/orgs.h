@@ -88,6 +88,13 @@ class Orgs {
   // all but the pair and the time of creation.
   Result<NewKey> CreateKey(ApiKey row, const store::Alongside& with = {});
   Result<NewKey> CreateKey(const OrgId& org, KeyRole role, const std::string& label);
+  // The key that the server makes for its administrator by itself. There is one at a time: those it
+  // made before are disabled first, so that a lost pair does not stay good.
+  struct NewAdministrator {
+    NewKey key;
+    std::vector<AccessKey> disabled;
+  };
+  Result<NewAdministrator> MakeAdministratorKey(const OrgId& org);
   Status PutKey(const ApiKey& row, const store::Alongside& with = {});
   Status EraseKey(const AccessKey& key, const store::Alongside& with = {});
   Status SetDisabled(const AccessKey& key, bool disabled);
@@ -107,6 +114,7 @@ class Orgs {
   Result<FirstStart> EnsureDefaultOrg(std::int64_t first_uid);
 
  private:
+  Status PutNew(const NewKey& pair, ApiKey row, const store::Alongside& with);
   Result<Org> GiveUid(Org org, const OrgAlongside& with);
   std::int64_t UidAt(const OrgId& org) const;
   void Forget(const OrgId& org);   // and its keys
