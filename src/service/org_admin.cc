@@ -15,9 +15,13 @@ Error NoSuchOrg(const std::string& text) {
   return Error(Code::kNotFound, "organisation " + Quote(text) + ": there is no such organisation");
 }
 
-Error NameTaken(const Org& org) {
+Error NameTaken(Orgs& orgs, const Org& org) {
+  const auto other = orgs.FindByText(org.name);
+  const bool leaving = other.ok() && other.value().state == OrgState::kDeleting;
   return Error(Code::kAlreadyExists,
-               fmt::format("org_name \"{}\": an organisation of this name exists; choose another name", org.name));
+               fmt::format("org_name \"{}\": {}", org.name,
+                           leaving ? "the organisation of this name is still being deleted; try again in a moment"
+                                   : "an organisation of this name exists; choose another name"));
 }
 
 void Take(const codec::OrgFields& fields, Org& into) {
@@ -59,7 +63,7 @@ Result<Org> OrgAdmin::Create(const Caller& caller, const codec::OrgFields& field
     with.audit = AuditOf(On(after.id, caller), d_.clock.Now(), {"org " + after.name, "", codec::EncodeOrg(after)});
     return with;
   });
-  if (!made.ok()) return made.error().code() == Code::kAlreadyExists ? NameTaken(org) : made.error();
+  if (!made.ok()) return made.error().code() == Code::kAlreadyExists ? NameTaken(d_.orgs, org) : made.error();
   Audited(caller);
   CML_RETURN_IF_ERROR(MakeDefaultBucket(made.value().id));
   return made;
@@ -104,7 +108,7 @@ Result<Org> OrgAdmin::Update(const Caller& caller, const std::string& id_or_name
     Take(fields, org);
     return Validate(org);
   });
-  if (!changed.ok() && changed.error().code() == Code::kAlreadyExists) return NameTaken(wanted);
+  if (!changed.ok() && changed.error().code() == Code::kAlreadyExists) return NameTaken(d_.orgs, wanted);
   return changed;
 }
 
