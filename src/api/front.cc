@@ -54,14 +54,29 @@ Error NoSuchRoute(const net::Request& request) {
                                             request.method, Quote(request.path)));
 }
 
+Status CheckRole(const AccessRule& rule, const service::Caller& caller) {
+  if (Allows(rule, caller.role)) return Ok{};
+  if (caller.role == KeyRole::kViewer && Allows(rule, KeyRole::kMember)) {
+    return Error(Code::kPermissionDenied, "this key may only read; ask your administrator for a member's key");
+  }
+  return Error(Code::kPermissionDenied,
+               fmt::format("{}: a key of the role {} may not; only {} may", rule.action, ToString(caller.role),
+                           Allows(rule, KeyRole::kOrgAdmin) ? "an administrator of the organisation"
+                                                            : "a platform administrator"));
+}
+
 // org_id is an administrator's way to act for another organisation (cloud_ml v1, section 4).
-Status ApplyOrgId(const net::Request& request, service::Caller& caller, bool& all) {
+Status ApplyOrgId(const net::Request& request, const AccessRule& rule, service::Caller& caller, bool& all) {
   const auto it = request.query.find("org_id");
   if (it == request.query.end() || it->second == caller.org.str()) return Ok{};
   if (!service::IsPlatformAdmin(caller)) {
     return Error(Code::kPermissionDenied, "org_id: only a platform administrator may act for another organisation");
   }
+  if (rule.org_id == OrgQuery::kNone) return Ok{};  // the same for all organisations
   if (it->second == "-1") {
+    if (rule.org_id != OrgQuery::kAll) {
+      return Error(Code::kInvalidArgument, "org_id -1: this acts on one organisation; give its number");
+    }
     all = true;
     return Ok{};
   }
@@ -85,7 +100,7 @@ net::Route Front::Route(const net::Request& head) {
 }
 
 net::Response Front::Handle(const net::Request& request, const RouteTable::Match& match) {
-  // 5. Errors become answers in one place.
+  // 6. Errors become answers in one place.
   Result<net::Response> answer = Run(request, match);
   return answer.ok() ? std::move(answer).value() : ErrorResponse(answer.error(), request);
 }
@@ -106,13 +121,17 @@ Result<net::Response> Front::Run(const net::Request& request, const RouteTable::
   }
   service::Caller caller;
   bool all_organisations = false;
-  if (match.route->access == Access::kSigned) {
+  service::RequestContext context{request.id, request.peer, std::string(match.route->rule->action), {}, {}};
+  if (match.route->rule->least != Least::kAnyone) {
     // 2. Who is it?
     CML_ASSIGN_OR_RETURN(caller, auth_.Authenticate(request));
-    // 3. For which organisation?
-    CML_RETURN_IF_ERROR(ApplyOrgId(request, caller, all_organisations));
+    caller.request = &context;
+    // 3. May he?
+    CML_RETURN_IF_ERROR(CheckRole(*match.route->rule, caller));
+    // 4. For which organisation?
+    CML_RETURN_IF_ERROR(ApplyOrgId(request, *match.route->rule, caller, all_organisations));
   }
-  // 4. The resource itself.
+  // 5. The resource itself.
   return match.route->handle(Call{request, caller, match.params, all_organisations});
 }
 

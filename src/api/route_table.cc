@@ -1,5 +1,8 @@
 #include "api/route_table.h"
 
+#include <cstdlib>
+
+#include "base/log.h"
 #include "base/strings.h"
 
 namespace cml::api {
@@ -18,6 +21,11 @@ std::vector<std::string_view> Segments(std::string_view path) {
 void RouteTable::Add(RouteSpec spec) {
   Entry entry;
   for (const std::string_view s : Segments(spec.pattern)) entry.segments.emplace_back(s);
+  if (spec.rule == nullptr) spec.rule = FindAccessRule(spec.method, spec.pattern);
+  if (spec.rule == nullptr) {
+    LogError("a route without a rule", {{"method", spec.method}, {"pattern", spec.pattern}});
+    std::abort();
+  }
   entry.spec = std::move(spec);
   entries_.push_back(std::move(entry));
 }

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/access_table.h"
 #include "base/result.h"
 #include "net/http.h"
 #include "service/caller.h"
@@ -28,18 +29,17 @@ struct Call {
 
 using Handler = std::function<Result<net::Response>(const Call&)>;
 
-enum class Access { kPublic, kSigned };
-
 struct RouteSpec {
   std::string method;
   std::string pattern;  // "/cloud_ml/v1/train/{job}/logs"
-  Access access = Access::kSigned;
   net::Route::Where where = net::Route::Where::kWorker;
   Handler handle;
+  const AccessRule* rule = nullptr;  // null: the one of the access table
 };
 
 class RouteTable {
  public:
+  // Ends the program when the access table has no rule for the route.
   void Add(RouteSpec spec);
 
   struct Match {

@@ -205,8 +205,8 @@ class TrainJobRoutes {
 void AddTrainJobRoutes(RouteTable& table, TrainJobRoutesDeps deps) {
   const auto routes = std::make_shared<TrainJobRoutes>(std::move(deps));
   const auto add = [&](const char* method, const char* rest, Where where, auto member) {
-    table.Add({method, std::string("/cloud_ml/v1/train") + rest, Access::kSigned, where,
-               [routes, member](const Call& call) { return (*routes.*member)(call); }});
+    table.Add({method, std::string("/cloud_ml/v1/train") + rest, where,
+               [routes, member](const Call& call) { return (*routes.*member)(call); }, nullptr});
   };
   // Reading one row is a matter of microseconds, so those run where the request came in.
   add("POST", "", Where::kWorker, &TrainJobRoutes::Create);

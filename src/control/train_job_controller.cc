@@ -129,7 +129,7 @@ Status TrainJobController::Save(const Stored& stored, const Record& record) {
   Stored next = stored;
   next.value.record = record.next;
   next.value.meta.updated = d_.clock.Now();
-  CML_RETURN_IF_ERROR(d_.jobs.SaveRecord(next, d_.leader, record.events));
+  CML_RETURN_IF_ERROR(d_.jobs.SaveRecord(next, d_.leader, {record.events}));
   // A share is given back when the store says so, not before.
   if (HoldsShare(job.record.state) && !HoldsShare(record.next.state)) d_.desk.Leave(job.meta.id);
   return Ok{};

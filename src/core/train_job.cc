@@ -132,4 +132,13 @@ Limits LimitsOf(const TrainJobSpec& spec) {
   return limits;
 }
 
+Reservation ReservationOf(const TrainJob& job) {
+  const bool waits = !job.wish.deleted && job.wish.starts != job.record.starts;
+  Reservation r{QuotaGroup::kTrain, {}};
+  if (IsFinal(job.record.state) && !waits) return r;
+  const Limits limits = LimitsOf(job.wish.spec);
+  r.amounts = {limits.millicores, limits.memory_bytes, limits.gpus, 1, job.wish.spec.enable_rank != 0 ? 1 : 0};
+  return r;
+}
+
 }  // namespace cml

@@ -17,6 +17,7 @@
 #include "base/id.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "core/quota.h"
 #include "core/resource.h"
 #include "core/run.h"
 
@@ -105,6 +106,9 @@ struct TrainJob {
 inline bool IsUnfinished(const TrainJob& j) {
   return j.wish.deleted || !IsFinal(j.record.state) || j.wish.starts != j.record.starts;
 }
+
+// What it holds of its organisation's quota: its limits from the submit or start until it has ended.
+Reservation ReservationOf(const TrainJob& job);
 
 // The words of a command line as a POSIX shell would split them, without any expansion.
 // nullopt: a quote is not closed.

@@ -20,7 +20,7 @@ Result<std::shared_ptr<const KnownKey>> Orgs::Key(const AccessKey& key) {
   CML_ASSIGN_OR_RETURN(const ApiKey row, store_.GetKey(key));
   CML_ASSIGN_OR_RETURN(Secret secret, box_.Open(row.sealed_secret, key.str()));
   auto known = std::make_shared<const KnownKey>(
-      KnownKey{{row.org, row.role, row.access_key}, std::move(secret), row.disabled});
+      KnownKey{{row.org, row.role, row.access_key, row.user, row.org}, std::move(secret), row.disabled});
   const std::unique_lock lock(mu_);
   keys_[key] = known;
   return std::shared_ptr<const KnownKey>(known);

@@ -118,7 +118,7 @@ Result<TrainJob> TrainJobs::Create(const Caller& caller, TrainJobSpec spec, Mode
     say("Enqueued", "accepted; waits for its turn");
   }
   if (mode == Mode::kDryRun) return job;
-  const auto created = d_.jobs.Create(job, events);
+  const auto created = d_.jobs.Create(job, {events});
   if (!created.ok()) {
     if (created.error().code() != Code::kAlreadyExists) return created.error();
     return Error(Code::kAlreadyExists,

@@ -1,7 +1,7 @@
 // store/resources.h — the store's rows of one kind as values of their type.
 //
-// R is a resource of core/: R::kKind, R::meta, R::wish (with a flag `deleted`), R::record, a free
-// function IsUnfinished(const R&), and a codec::ResourceCodec<R>. Include codec/<R>_json.h where
+// R is a resource of core/: R::kKind, R::meta, R::wish (with a flag `deleted`), R::record, free
+// functions IsUnfinished(const R&) and ReservationOf(const R&), and a codec::ResourceCodec<R>. Include codec/<R>_json.h where
 // you use it. Thread-safe, owns nothing, and fails as store.h says; kDataLoss when a row is not
 // what the codec wrote (the message names the resource).
 #pragma once
@@ -26,8 +26,8 @@ class Resources {
  public:
   explicit Resources(Store& store) : store_(&store) {}
 
-  Result<Revision> Create(const R& value, const std::vector<Event>& events) const {
-    return store_->Insert(ToRow(value, Revision{}), events);
+  Result<Revision> Create(const R& value, const Alongside& with) const {
+    return store_->Insert(ToRow(value, Revision{}), with);
   }
   // The live one of that name, else the newest one being deleted.
   Result<Stored<R>> Find(const OrgId& org, const std::string& name) const {
@@ -57,20 +57,20 @@ class Resources {
   Result<std::uint64_t> CountUnfinished() const { return store_->CountUnfinished(R::kKind); }
 
   // Writes the wish and meta.updated; the record stays as it is in the store.
-  Result<Revision> SaveWish(const Stored<R>& stored, const std::vector<Event>& events = {}) const {
-    return store_->SaveWish(ToRow(stored.value, stored.revision), events);
+  Result<Revision> SaveWish(const Stored<R>& stored, const Alongside& with = {}) const {
+    return store_->SaveWish(ToRow(stored.value, stored.revision), with);
   }
   // Writes the record, its state and meta.updated; the wish stays as it is in the store.
   Result<Revision> SaveRecord(const Stored<R>& stored, LeaderToken leader,
-                              const std::vector<Event>& events = {}) const {
-    return store_->SaveRecord(ToRow(stored.value, stored.revision), leader, events);
+                              const Alongside& with = {}) const {
+    return store_->SaveRecord(ToRow(stored.value, stored.revision), leader, with);
   }
-  Status Erase(const Stored<R>& stored, LeaderToken leader) const {
+  Status Erase(const Stored<R>& stored, LeaderToken leader, const Alongside& with = {}) const {
     Row row;
     row.kind = R::kKind;
     row.meta = stored.value.meta;
     row.revision = stored.revision;
-    return store_->Erase(row, leader);
+    return store_->Erase(row, leader, with);
   }
 
   Status AddEvent(const ResourceId& id, const Event& event) const {
@@ -92,6 +92,7 @@ class Resources {
     row.state = Codec::State(value);
     row.live = !value.wish.deleted;
     row.unfinished = IsUnfinished(value);
+    row.reserved = ReservationOf(value);
     row.revision = revision;
     return row;
   }

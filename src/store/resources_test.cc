@@ -18,6 +18,7 @@ struct Toy {
   } record;
 };
 bool IsUnfinished(const Toy& toy) { return toy.wish.deleted || toy.record.state != "done"; }
+Reservation ReservationOf(const Toy& toy) { return {QuotaGroup::kTrain, {.count = IsUnfinished(toy) ? 1 : 0}}; }
 
 }  // namespace toys
 
@@ -55,7 +56,7 @@ class ResourcesTest : public ::testing::Test {
 };
 
 TEST_F(ResourcesTest, AValueComesBackAsItWasCreated) {
-  const auto revision = toys_.Create(toy_, {MakeEvent(1, "Created")});
+  const auto revision = toys_.Create(toy_, {{MakeEvent(1, "Created")}});
   ASSERT_TRUE(revision.ok());
   for (const auto& stored : {toys_.Find(OrgId("1"), "bear"), toys_.Get(ResourceId("a"))}) {
     ASSERT_TRUE(stored.ok());

@@ -1,4 +1,5 @@
-// store/store.h — the seam to durable state: organisations, keys, resources and their events.
+// store/store.h — the seam to durable state: organisations, keys, quotas, resources and their
+// events, small documents, the audit, and what was used.
 // sqlite/ implements it; postgres/ and etcd/ have their folders later.
 //
 // A resource is a wish (written by the API) and a record (written by its controller) under one
@@ -13,6 +14,11 @@
 //   5. kUnavailable: no space or no connection; nothing was changed, and the same call works again
 //      when the cause is gone.
 //   6. kNotFound from a save or an erase: the row is gone, and so are its events.
+//   7. What an organisation uses is the sum of the reservations of its rows, at every instant. A
+//      write that would raise it above the quota changes nothing and returns kQuotaExceeded
+//      (core/quota.h, CheckQuota). Only Insert and SaveWish are checked: a record never waits.
+//   8. Audit lines are numbered without a gap in the order of their commits, each chained to the
+//      one before it; none is ever changed or removed. A usage record is kept once, by its id.
 // Calls may block for as long as a disk takes; point reads of a cached page take microseconds.
 #pragma once
 #include <cstdint>
@@ -20,12 +26,16 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/id.h"
 #include "base/result.h"
+#include "core/audit.h"
 #include "core/identity.h"
+#include "core/quota.h"
 #include "core/resource.h"
+#include "core/usage.h"
 
 namespace cml::store {
 
@@ -43,7 +53,59 @@ struct Row {
   std::string state;       // copy of the record's state, for filters and counts
   bool live = true;        // false: being deleted; its name is free again
   bool unfinished = true;  // a controller has something to do
+  Reservation reserved;    // what it holds of its organisation's quota
   Revision revision{};
+};
+
+// Small JSON texts that have no controller, of an organisation (or of none: the platform's), each
+// under a key that is unique in its kind and organisation.
+enum class DocumentKind { kUser, kApplication, kBudget, kWebhook, kDelivery, kIdempotency, kSetting };
+struct Document {
+  DocumentKind kind = DocumentKind::kSetting;
+  OrgId org;
+  std::string key;
+  std::string body;  // JSON
+  SysTime updated{};
+  Revision revision{};
+};
+struct DocumentWrite {
+  Document document;
+  enum class Act {
+    kInsert,   // kAlreadyExists when there is one
+    kReplace,  // kConflict when it is not at document.revision; kNotFound when there is none
+    kPut,      // whatever is there
+    kErase,    // no error when there is none
+  } act = Act::kPut;
+};
+struct DocumentQuery {
+  DocumentKind kind = DocumentKind::kSetting;
+  std::optional<OrgId> org;  // nullopt: of all organisations
+  std::string prefix;        // of the key
+  std::size_t most = 1000;
+  OrgId after_org;           // in order of organisation and key; the rows after this one
+  std::string after_key;
+};
+
+// What is committed in one transaction with a row, or alone (Commit).
+struct Alongside {
+  std::vector<Event> events{};  // of the row; Commit takes none
+  std::vector<AuditEntry> audit{};
+  std::vector<UsageRecord> usage{};
+  std::vector<DocumentWrite> documents{};
+};
+
+struct AuditQuery {
+  std::optional<OrgId> org;   // nullopt: of all organisations
+  std::uint64_t after = 0;    // oldest first: lines with a greater number …
+  std::uint64_t before = 0;   // … or, if not 0, newest first: lines with a smaller one
+  SysTime from{}, until{};    // epoch: open; until is exclusive
+  std::size_t most = 1000;
+};
+struct AuditVerdict {
+  std::uint64_t lines = 0;
+  std::string head;           // hash of the last line
+  std::uint64_t wrong = 0;    // number of the first line that is missing or altered; 0: all is well
+  std::string message;        // one sentence on what is wrong
 };
 
 struct ListQuery {
@@ -59,17 +121,32 @@ class Store {
   virtual ~Store() = default;
 
   // ---- organisations and keys
-  virtual Result<Org> CreateOrg(const Org& org) = 0;  // kAlreadyExists by name; empty id: assigned
+  virtual Result<Org> CreateOrg(const Org& org, const Alongside& with = {}) = 0;  // kAlreadyExists by name; empty id: assigned
+  // Writes all but id, created and unix_uid (unix_uid once, where it was 0). kNotFound,
+  // kAlreadyExists.
+  virtual Status UpdateOrg(const Org& org, const Alongside& with = {}) = 0;
+  // Removes the organisation with its keys, quota and documents; its id and its uid are not used
+  // again, its audit and its usage stay. kFailedPrecondition while it has resources.
+  virtual Status EraseOrg(const OrgId& id, const Alongside& with = {}) = 0;
   virtual Result<Org> GetOrg(const OrgId& id) = 0;
   virtual Result<std::vector<Org>> ListOrgs() = 0;
-  virtual Status PutKey(const ApiKey& key) = 0;  // inserts or replaces
+  // Inserts or replaces all but last_used.
+  virtual Status PutKey(const ApiKey& key, const Alongside& with = {}) = 0;
+  virtual Status EraseKey(const AccessKey& key, const Alongside& with = {}) = 0;  // kNotFound
   virtual Result<ApiKey> GetKey(const AccessKey& key) = 0;
   virtual Result<std::vector<ApiKey>> ListKeys(const OrgId& org) = 0;
+  // Notes when keys were last used; keys that are gone are passed over.
+  virtual Status TouchKeys(const std::vector<std::pair<AccessKey, SysTime>>& used) = 0;
+
+  // ---- quotas
+  virtual Result<Quota> GetQuota(const OrgId& org) = 0;  // never set: without limits
+  virtual Status PutQuota(const OrgId& org, const Quota& quota, const Alongside& with = {}) = 0;
+  virtual Result<QuotaUse> GetQuotaUse(const OrgId& org) = 0;
 
   // ---- resources
   // kAlreadyExists: a live row of that kind has the name in that organisation. kConflict: the id is
   // in use. row.revision is not looked at.
-  virtual Result<Revision> Insert(const Row& row, const std::vector<Event>& events) = 0;
+  virtual Result<Revision> Insert(const Row& row, const Alongside& with) = 0;
   // The live row of that name, else the newest one being deleted.
   virtual Result<Row> Find(ResourceKind kind, const OrgId& org, const std::string& name) = 0;
   // Differs from every earlier stamp of the name once what Find gives for it may differ, and stays
@@ -80,15 +157,14 @@ class Store {
   virtual Result<std::vector<Row>> List(ResourceKind kind, const ListQuery& query) = 0;
   virtual Result<std::vector<ResourceId>> ListUnfinished(ResourceKind kind) = 0;
   virtual Result<std::uint64_t> CountUnfinished(ResourceKind kind) = 0;
-  // Writes wish, live, unfinished, meta.updated iff the row is still at row.revision.
+  // Writes wish, live, unfinished, reserved, meta.updated iff the row is still at row.revision.
   // kAlreadyExists: the row would come alive under a name that is taken.
-  virtual Result<Revision> SaveWish(const Row& row, const std::vector<Event>& events) = 0;
-  // Writes record, state, unfinished, meta.updated iff the row is still at row.revision and
+  virtual Result<Revision> SaveWish(const Row& row, const Alongside& with) = 0;
+  // Writes record, state, unfinished, reserved, meta.updated iff the row is still at row.revision and
   // `leader` is current. A token newer than all seen makes the older ones stale.
-  virtual Result<Revision> SaveRecord(const Row& row, LeaderToken leader,
-                                      const std::vector<Event>& events) = 0;
+  virtual Result<Revision> SaveRecord(const Row& row, LeaderToken leader, const Alongside& with) = 0;
   // Removes the row and its events iff it is still at row.revision and `leader` is current.
-  virtual Status Erase(const Row& row, LeaderToken leader) = 0;
+  virtual Status Erase(const Row& row, LeaderToken leader, const Alongside& with = {}) = 0;
 
   // ---- events
   // An event with the type, reason and message of the resource's newest one raises that one's
@@ -96,6 +172,15 @@ class Store {
   virtual Status AddEvent(ResourceKind kind, const ResourceId& id, const Event& event) = 0;
   virtual Result<std::vector<Event>> Events(ResourceKind kind,
                                             const ResourceId& id) = 0;  // oldest first
+
+  // ---- documents, audit, usage
+  // All of it or nothing. For what changes no row.
+  virtual Status Commit(const Alongside& all) = 0;
+  virtual Result<Document> GetDocument(DocumentKind kind, const OrgId& org, const std::string& key) = 0;
+  virtual Result<std::vector<Document>> ListDocuments(const DocumentQuery& query) = 0;
+  virtual Result<std::vector<AuditLine>> ReadAudit(const AuditQuery& query) = 0;
+  // Reads every line and checks number, chain and head.
+  virtual Result<AuditVerdict> VerifyAudit() = 0;
 
   // ---- leadership, upkeep
   virtual Result<LeaderToken> BecomeLeader() = 0;                // greater than every token before

@@ -24,7 +24,7 @@ Result<ApiKey> ReadKey(Query& query) {
   key.access_key = AccessKey(query.Text());
   key.org = OrgId(query.Text());
   const std::string word = query.Text();
-  const auto role = ParseRoleWord(word);
+  const auto role = ParseKeyRole(word);
   if (!role) {
     return Error(Code::kDataLoss,
                  "key " + key.access_key.str() + " has an unknown role " + Quote(word));

@@ -26,6 +26,8 @@ Error NoResource(ResourceKind kind, std::string_view subject) {
   return {Code::kNotFound, std::string(ToString(kind)) + " " + Quote(subject) + " does not exist"};
 }
 
+Error NotYet() { return {Code::kInternal, "this store does not keep that yet"}; }
+
 Revision Next(Revision r) { return static_cast<Revision>(static_cast<std::uint64_t>(r) + 1); }
 
 class Impl final : public Store {
@@ -33,7 +35,7 @@ class Impl final : public Store {
   Impl(std::filesystem::path file, std::unique_ptr<Database> writer)
       : readers_(std::move(file)), writes_(std::move(writer)) {}
 
-  Result<Org> CreateOrg(const Org& org) override {
+  Result<Org> CreateOrg(const Org& org, const Alongside&) override {
     Org made = org;
     CML_RETURN_IF_ERROR(writes_.Run([&](Database& db) {
       made = org;
@@ -58,7 +60,7 @@ class Impl final : public Store {
     return Collect<Org>(query, [&] { return Result<Org>(ReadOrg(query)); });
   }
 
-  Status PutKey(const ApiKey& key) override {
+  Status PutKey(const ApiKey& key, const Alongside&) override {
     return writes_.Run([&](Database& db) { return sqlite::PutKey(db, key); });
   }
 
@@ -82,9 +84,9 @@ class Impl final : public Store {
     return stamps_.Of(kind, org, name);
   }
 
-  Result<Revision> Insert(const Row& row, const std::vector<Event>& events) override {
+  Result<Revision> Insert(const Row& row, const Alongside& with) override {
     const NameStamps::Write write(stamps_, row);
-    CML_RETURN_IF_ERROR(writes_.Run([&](Database& db) { return InsertRow(db, row, events); }));
+    CML_RETURN_IF_ERROR(writes_.Run([&](Database& db) { return InsertRow(db, row, with); }));
     return Next(Revision{0});
   }
 
@@ -134,22 +136,22 @@ class Impl final : public Store {
     return found ? static_cast<std::uint64_t>(query.Number()) : 0;
   }
 
-  Result<Revision> SaveWish(const Row& row, const std::vector<Event>& events) override {
+  Result<Revision> SaveWish(const Row& row, const Alongside& with) override {
     const NameStamps::Write write(stamps_, row);
     CML_RETURN_IF_ERROR(
-        writes_.Run([&](Database& db) { return sqlite::SaveWish(db, row, events); }));
+        writes_.Run([&](Database& db) { return sqlite::SaveWish(db, row, with); }));
     return Next(row.revision);
   }
 
   Result<Revision> SaveRecord(const Row& row, LeaderToken leader,
-                              const std::vector<Event>& events) override {
+                              const Alongside& with) override {
     const NameStamps::Write write(stamps_, row);
     CML_RETURN_IF_ERROR(
-        writes_.Run([&](Database& db) { return sqlite::SaveRecord(db, row, leader, events); }));
+        writes_.Run([&](Database& db) { return sqlite::SaveRecord(db, row, leader, with); }));
     return Next(row.revision);
   }
 
-  Status Erase(const Row& row, LeaderToken leader) override {
+  Status Erase(const Row& row, LeaderToken leader, const Alongside&) override {
     const NameStamps::Write write(stamps_, row);
     return writes_.Run([&](Database& db) { return EraseRow(db, row, leader); });
   }
@@ -174,6 +176,20 @@ class Impl final : public Store {
     }));
     return token;
   }
+
+
+  Status UpdateOrg(const Org&, const Alongside&) override { return NotYet(); }
+  Status EraseOrg(const OrgId&, const Alongside&) override { return NotYet(); }
+  Status EraseKey(const AccessKey&, const Alongside&) override { return NotYet(); }
+  Status TouchKeys(const std::vector<std::pair<AccessKey, SysTime>>&) override { return NotYet(); }
+  Result<Quota> GetQuota(const OrgId&) override { return NotYet(); }
+  Status PutQuota(const OrgId&, const Quota&, const Alongside&) override { return NotYet(); }
+  Result<QuotaUse> GetQuotaUse(const OrgId&) override { return NotYet(); }
+  Status Commit(const Alongside&) override { return NotYet(); }
+  Result<Document> GetDocument(DocumentKind, const OrgId&, const std::string&) override { return NotYet(); }
+  Result<std::vector<Document>> ListDocuments(const DocumentQuery&) override { return NotYet(); }
+  Result<std::vector<AuditLine>> ReadAudit(const AuditQuery&) override { return NotYet(); }
+  Result<AuditVerdict> VerifyAudit() override { return NotYet(); }
 
   Status Ping() override {
     if (writes_.WroteWithin(kFreshWrite)) return Ok{};

@@ -60,7 +60,7 @@ TEST_F(SqliteStoreTest, EverythingIsThereAfterReopening) {
     ASSERT_TRUE(
         store->PutKey({AccessKey("AK"), OrgId("1"), KeyRole::kMember, "s", "l", false, At(1)})
             .ok());
-    ASSERT_TRUE(store->Insert(row, {MakeEvent(1, "Created")}).ok());
+    ASSERT_TRUE(store->Insert(row, {{MakeEvent(1, "Created")}}).ok());
     leader = store->BecomeLeader().value();
   }
   const auto store = OpenStore(file_);
@@ -180,7 +180,7 @@ TEST_F(SqliteStoreTest, ABackupTakenWhileWritersWorkIsAWholeStore) {
   std::thread writer([&] {
     for (int i = 0; !stop; ++i) {
       const std::string id = std::to_string(i);
-      if (store->Insert(MakeRow(id, id), {MakeEvent(1, "A")}).ok()) ++acknowledged;
+      if (store->Insert(MakeRow(id, id), {{MakeEvent(1, "A")}}).ok()) ++acknowledged;
     }
   });
   while (acknowledged < 20) std::this_thread::yield();
@@ -214,7 +214,7 @@ TEST_F(SqliteStoreTest, ABackupTakenWhileWritersWorkIsAWholeStore) {
     writers.emplace_back([&, t] {
       for (int n = 0;; ++n) {
         std::string id = std::to_string(round) + "." + std::to_string(t) + "." + std::to_string(n);
-        if (!store.value()->Insert(MakeRow(id, id), {MakeEvent(1, "A")}).ok()) _exit(4);
+        if (!store.value()->Insert(MakeRow(id, id), {{MakeEvent(1, "A")}}).ok()) _exit(4);
         id += '\n';
         if (::write(out, id.data(), id.size()) < 0) _exit(5);
       }
@@ -284,7 +284,7 @@ void FillUntilRefused(Store& store, int first, std::vector<std::string>& kept) {
     const std::string id = std::to_string(i);
     row.meta.id = ResourceId(id);
     row.meta.name = id;
-    const auto inserted = store.Insert(row, {MakeEvent(1, "A")});
+    const auto inserted = store.Insert(row, {{MakeEvent(1, "A")}});
     if (inserted.ok()) {
       kept.push_back(id);
       continue;

@@ -143,7 +143,7 @@ Status PutKey(Database& db, const ApiKey& key) {
   return Query(db, sql::kPutKey)
       .Bind(key.access_key.str())
       .Bind(key.org.str())
-      .Bind(RoleWord(key.role))
+      .Bind(ToString(key.role))
       .Bind(key.sealed_secret)
       .Bind(key.label)
       .Bind(std::int64_t{key.disabled})
@@ -151,7 +151,7 @@ Status PutKey(Database& db, const ApiKey& key) {
       .Run();
 }
 
-Status InsertRow(Database& db, const Row& row, const std::vector<Event>& events) {
+Status InsertRow(Database& db, const Row& row, const Alongside& with) {
   Head head;
   head.org = row.meta.org.str();
   {
@@ -177,10 +177,10 @@ Status InsertRow(Database& db, const Row& row, const std::vector<Event>& events)
     head.serial = query.Number();
     CML_RETURN_IF_ERROR(query.Run());
   }
-  return AppendEvents(db, head, events);
+  return AppendEvents(db, head, with.events);
 }
 
-Status SaveWish(Database& db, const Row& row, const std::vector<Event>& events) {
+Status SaveWish(Database& db, const Row& row, const Alongside& with) {
   CML_ASSIGN_OR_RETURN(const Head head, GetHeadAt(db, row));
   Status saved = Query(db, sql::kSaveWish)
                      .Bind(row.wish)
@@ -192,11 +192,10 @@ Status SaveWish(Database& db, const Row& row, const std::vector<Event>& events) 
   if (!saved.ok()) {
     return saved.error().code() == Code::kAlreadyExists ? NameTaken(row) : saved.error();
   }
-  return AppendEvents(db, head, events);
+  return AppendEvents(db, head, with.events);
 }
 
-Status SaveRecord(Database& db, const Row& row, LeaderToken leader,
-                  const std::vector<Event>& events) {
+Status SaveRecord(Database& db, const Row& row, LeaderToken leader, const Alongside& with) {
   CML_RETURN_IF_ERROR(CheckLeader(db, leader));
   CML_ASSIGN_OR_RETURN(const Head head, GetHeadAt(db, row));
   CML_RETURN_IF_ERROR(Query(db, sql::kSaveRecord)
@@ -206,7 +205,7 @@ Status SaveRecord(Database& db, const Row& row, LeaderToken leader,
                           .Bind(ToNumber(row.meta.updated))
                           .Bind(head.serial)
                           .Run());
-  return AppendEvents(db, head, events);
+  return AppendEvents(db, head, with.events);
 }
 
 Status EraseRow(Database& db, const Row& row, LeaderToken leader) {

@@ -12,10 +12,10 @@ namespace cml::store::sqlite {
 
 Status InsertOrg(Database& db, Org& org);  // gives it an id where it has none
 Status PutKey(Database& db, const ApiKey& key);
-Status InsertRow(Database& db, const Row& row, const std::vector<Event>& events);
-Status SaveWish(Database& db, const Row& row, const std::vector<Event>& events);
+Status InsertRow(Database& db, const Row& row, const Alongside& with);
+Status SaveWish(Database& db, const Row& row, const Alongside& with);
 Status SaveRecord(Database& db, const Row& row, LeaderToken leader,
-                  const std::vector<Event>& events);
+                  const Alongside& with);
 Status EraseRow(Database& db, const Row& row, LeaderToken leader);
 Status AddEvent(Database& db, ResourceKind kind, const ResourceId& id, const Event& event);
 Result<LeaderToken> NextLeader(Database& db);

@@ -25,7 +25,7 @@ class MemoryStore final : public Store {
     failure_.emplace(when, std::move(error));
   }
 
-  Result<Org> CreateOrg(const Org& org) override {
+  Result<Org> CreateOrg(const Org& org, const Alongside& = {}) override {
     return Do([&]() -> Result<Org> {
       for (const auto& [id, other] : orgs_) {
         if (other.name == org.name || id == org.id) {
@@ -50,7 +50,7 @@ class MemoryStore final : public Store {
       return all;
     });
   }
-  Status PutKey(const ApiKey& key) override {
+  Status PutKey(const ApiKey& key, const Alongside& = {}) override {
     return Do([&]() -> Status {
       keys_[key.access_key] = key;
       return Ok{};
@@ -70,7 +70,7 @@ class MemoryStore final : public Store {
     });
   }
 
-  Result<Revision> Insert(const Row& row, const std::vector<Event>& events) override {
+  Result<Revision> Insert(const Row& row, const Alongside& with) override {
     return Do([&]() -> Result<Revision> {
       if (NameTaken(row)) return Exists(row);
       if (entries_.contains(row.meta.id)) {
@@ -79,7 +79,7 @@ class MemoryStore final : public Store {
       Entry& entry = entries_[row.meta.id];
       entry.row = row;
       entry.row.revision = Revision{1};
-      for (const Event& event : events) Append(entry, event);
+      for (const Event& event : with.events) Append(entry, event);
       return entry.row.revision;
     });
   }
@@ -124,27 +124,27 @@ class MemoryStore final : public Store {
   Result<std::uint64_t> CountUnfinished(ResourceKind kind) override {
     return Do([&]() -> Result<std::uint64_t> { return Unfinished(kind).size(); });
   }
-  Result<Revision> SaveWish(const Row& row, const std::vector<Event>& events) override {
+  Result<Revision> SaveWish(const Row& row, const Alongside& with) override {
     return Do([&]() -> Result<Revision> {
       CML_ASSIGN_OR_RETURN(Entry* const entry, Expect(row));
       if (!entry->row.live && NameTaken(row)) return Exists(row);
       entry->row.wish = row.wish;
       entry->row.live = row.live;
-      return Finish(*entry, row, events);
+      return Finish(*entry, row, with.events);
     });
   }
   Result<Revision> SaveRecord(const Row& row, LeaderToken leader,
-                              const std::vector<Event>& events) override {
+                              const Alongside& with) override {
     return Do([&]() -> Result<Revision> {
       CML_RETURN_IF_ERROR(CheckLeader(leader));
       CML_ASSIGN_OR_RETURN(Entry* const entry, Expect(row));
       leader_ = leader;
       entry->row.record = row.record;
       entry->row.state = row.state;
-      return Finish(*entry, row, events);
+      return Finish(*entry, row, with.events);
     });
   }
-  Status Erase(const Row& row, LeaderToken leader) override {
+  Status Erase(const Row& row, LeaderToken leader, const Alongside& = {}) override {
     return Do([&]() -> Status {
       CML_RETURN_IF_ERROR(CheckLeader(leader));
       CML_RETURN_IF_ERROR(Expect(row));
@@ -176,6 +176,20 @@ class MemoryStore final : public Store {
       return leader_;
     });
   }
+
+  Status UpdateOrg(const Org&, const Alongside&) override { return NotYet(); }
+  Status EraseOrg(const OrgId&, const Alongside&) override { return NotYet(); }
+  Status EraseKey(const AccessKey&, const Alongside&) override { return NotYet(); }
+  Status TouchKeys(const std::vector<std::pair<AccessKey, SysTime>>&) override { return NotYet(); }
+  Result<Quota> GetQuota(const OrgId&) override { return NotYet(); }
+  Status PutQuota(const OrgId&, const Quota&, const Alongside&) override { return NotYet(); }
+  Result<QuotaUse> GetQuotaUse(const OrgId&) override { return NotYet(); }
+  Status Commit(const Alongside&) override { return NotYet(); }
+  Result<Document> GetDocument(DocumentKind, const OrgId&, const std::string&) override { return NotYet(); }
+  Result<std::vector<Document>> ListDocuments(const DocumentQuery&) override { return NotYet(); }
+  Result<std::vector<AuditLine>> ReadAudit(const AuditQuery&) override { return NotYet(); }
+  Result<AuditVerdict> VerifyAudit() override { return NotYet(); }
+
   Status Ping() override {
     return Do([]() -> Status { return Ok{}; });
   }
@@ -192,6 +206,7 @@ class MemoryStore final : public Store {
   }
 
  private:
+  static Error NotYet() { return {Code::kInternal, "this store does not keep that yet"}; }
   struct Entry {
     Row row;
     std::vector<Event> events;

@@ -30,7 +30,7 @@ class StoreContract : public ::testing::TestWithParam<MakeStore> {
 
   // Puts the row in and returns it as it is stored.
   Row Put(Row row, const std::vector<Event>& events = {}) {
-    const auto revision = store_->Insert(row, events);
+    const auto revision = store_->Insert(row, {events});
     EXPECT_TRUE(revision.ok()) << revision.error().message();
     if (revision.ok()) row.revision = revision.value();
     return row;
@@ -151,7 +151,7 @@ TEST_P(StoreContract, WhatIsNotThereIsNotFound) {
 }
 TEST_P(StoreContract, ALiveNameIsTakenOnceInAnOrganisation) {
   Put(MakeRow("a000000001", "ranker", "1"));
-  EXPECT_TRUE(Fails(store_->Insert(MakeRow("a000000002", "ranker", "1"), {MakeEvent(1, "A")}),
+  EXPECT_TRUE(Fails(store_->Insert(MakeRow("a000000002", "ranker", "1"), {{MakeEvent(1, "A")}}),
                     Code::kAlreadyExists));
   EXPECT_TRUE(Fails(store_->Get(kKind, ResourceId("a000000002")), Code::kNotFound));
   Put(MakeRow("a000000003", "ranker", "2"));
@@ -254,11 +254,11 @@ TEST_P(StoreContract, TheSecondOfTwoWritersLosesAndChangesNothing) {
   const LeaderToken leader = store_->BecomeLeader().value();
   Row first = seen;
   first.wish = "first";
-  ASSERT_TRUE(store_->SaveWish(first, {MakeEvent(1, "First")}).ok());
+  ASSERT_TRUE(store_->SaveWish(first, {{MakeEvent(1, "First")}}).ok());
   Row second = seen;
   second.wish = second.record = "second";
-  EXPECT_TRUE(Fails(store_->SaveWish(second, {MakeEvent(2, "Second")}), Code::kConflict));
-  EXPECT_TRUE(Fails(store_->SaveRecord(second, leader, {MakeEvent(2, "Second")}), Code::kConflict));
+  EXPECT_TRUE(Fails(store_->SaveWish(second, {{MakeEvent(2, "Second")}}), Code::kConflict));
+  EXPECT_TRUE(Fails(store_->SaveRecord(second, leader, {{MakeEvent(2, "Second")}}), Code::kConflict));
   EXPECT_TRUE(Fails(store_->Erase(second, leader), Code::kConflict));
   const Row back = store_->Get(kKind, seen.meta.id).value();
   EXPECT_EQ(back.wish, "first");
@@ -295,9 +295,9 @@ TEST_P(StoreContract, AWriteThatFailsTakesNoOtherWithIt) {
     writers.emplace_back([&, i] {
       for (int n = 0; n < 10; ++n) {
         const std::string tail = std::to_string(i) + "-" + std::to_string(n);
-        if (store_->Insert(MakeRow("good" + tail, "good" + tail), {MakeEvent(1, "A")}).ok())
+        if (store_->Insert(MakeRow("good" + tail, "good" + tail), {{MakeEvent(1, "A")}}).ok())
           ++added;
-        const auto bad = store_->Insert(MakeRow("bad" + tail, "taken"), {MakeEvent(1, "A")});
+        const auto bad = store_->Insert(MakeRow("bad" + tail, "taken"), {{MakeEvent(1, "A")}});
         if (Fails(bad, Code::kAlreadyExists)) ++refused;
       }
     });
@@ -338,7 +338,7 @@ TEST_P(StoreContract, AnOldLeaderIsRefusedAndChangesNothing) {
   const LeaderToken old = store_->BecomeLeader().value();
   const LeaderToken current = store_->BecomeLeader().value();
   row.record = "old leader";
-  EXPECT_TRUE(Fails(store_->SaveRecord(row, old, {MakeEvent(1, "A")}), Code::kFailedPrecondition));
+  EXPECT_TRUE(Fails(store_->SaveRecord(row, old, {{MakeEvent(1, "A")}}), Code::kFailedPrecondition));
   EXPECT_TRUE(Fails(store_->Erase(row, old), Code::kFailedPrecondition));
   EXPECT_EQ(store_->Get(kKind, row.meta.id).value().record, "{}");
   EXPECT_TRUE(store_->Events(kKind, row.meta.id).value().empty());
@@ -357,8 +357,8 @@ TEST_P(StoreContract, ATokenFromElsewhereThatIsNewerShutsOutTheOlder) {
 
 TEST_P(StoreContract, ErasingTakesTheRowAndItsEvents) {
   const LeaderToken leader = store_->BecomeLeader().value();
-  Row row = Put(MakeRow("a000000001", "ranker"), {MakeEvent(1, "A"), MakeEvent(2, "B")});
-  const Row other = Put(MakeRow("a000000002", "other"), {MakeEvent(3, "C")});
+  Row row = Put(MakeRow("a000000001", "ranker"), {{MakeEvent(1, "A"), MakeEvent(2, "B")}});
+  const Row other = Put(MakeRow("a000000002", "other"), {{MakeEvent(3, "C")}});
   ASSERT_TRUE(store_->Erase(row, leader).ok());
   EXPECT_TRUE(Fails(store_->Get(kKind, row.meta.id), Code::kNotFound));
   EXPECT_TRUE(Fails(store_->Find(kKind, OrgId("1"), "ranker"), Code::kNotFound));
@@ -427,9 +427,9 @@ TEST_P(StoreContract, UnfinishedRowsAreListedAndCountedOldestFirst) {
 
 TEST_P(StoreContract, EventsComeBackOldestFirst) {
   const LeaderToken leader = store_->BecomeLeader().value();
-  Row row = Put(MakeRow("a", "ranker"), {MakeEvent(1, "Created", "one")});
-  row.revision = store_->SaveWish(row, {MakeEvent(2, "Started", "two")}).value();
-  row.revision = store_->SaveRecord(row, leader, {MakeEvent(3, "Running", "three")}).value();
+  Row row = Put(MakeRow("a", "ranker"), {{MakeEvent(1, "Created", "one")}});
+  row.revision = store_->SaveWish(row, {{MakeEvent(2, "Started", "two")}}).value();
+  row.revision = store_->SaveRecord(row, leader, {{MakeEvent(3, "Running", "three")}}).value();
   Event warning = MakeEvent(4, "OutOfMemory", "four");
   warning.type = EventType::kWarning;
   ASSERT_TRUE(store_->AddEvent(kKind, row.meta.id, warning).ok());
@@ -444,7 +444,7 @@ TEST_P(StoreContract, EventsComeBackOldestFirst) {
       << "an event alone is no change of the row";
 }
 TEST_P(StoreContract, AnEventLikeTheNewestRaisesItsCount) {
-  const Row row = Put(MakeRow("a", "ranker"), {MakeEvent(1, "Waiting"), MakeEvent(5, "Waiting")});
+  const Row row = Put(MakeRow("a", "ranker"), {{MakeEvent(1, "Waiting"), MakeEvent(5, "Waiting")}});
   ASSERT_TRUE(store_->AddEvent(kKind, row.meta.id, MakeEvent(9, "Waiting")).ok());
   auto events = store_->Events(kKind, row.meta.id).value();
   ASSERT_EQ(events.size(), 1U);

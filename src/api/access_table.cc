@@ -1,0 +1,94 @@
+#include "api/access_table.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+namespace cml::api {
+namespace {
+
+using enum Effect;
+
+// One line per route. A route that is not here cannot be served (RouteTable::Add).
+constexpr std::array kRules = {
+    // ---- the server itself
+    AccessRule{"GET", "/healthz", "server.health", Least::kAnyone},
+    AccessRule{"GET", "/readyz", "server.ready", Least::kAnyone},
+    AccessRule{"GET", "/metrics", "server.metrics", Least::kAnyone},
+    AccessRule{"GET", "/openapi.yaml", "server.describe", Least::kAnyone},
+    // ---- who am I
+    AccessRule{"GET", "/cloud_ml/v1/org_ids", "org.whoami", Least::kViewer, OrgQuery::kOne},
+    AccessRule{"GET", "/cloud_ml/v1/authentication", "key.check", Least::kViewer, OrgQuery::kOne},
+    // ---- frameworks
+    AccessRule{"GET", "/cloud_ml/v1/framework", "runtime.list", Least::kAnyone},
+    AccessRule{"GET", "/cloud_ml/v1/runtimes", "runtime.list", Least::kViewer},
+    AccessRule{"POST", "/cloud_ml/v1/runtimes/{name}/{version}/prepare", "runtime.prepare", Least::kPlatformAdmin, OrgQuery::kNone, kChanges},
+    AccessRule{"DELETE", "/cloud_ml/v1/runtimes/{name}/{version}", "runtime.delete", Least::kPlatformAdmin, OrgQuery::kNone, kChanges},
+    // ---- quota
+    AccessRule{"GET", "/cloud_ml/v1/quota", "quota.read", Least::kViewer, OrgQuery::kAll},
+    AccessRule{"POST", "/cloud_ml/v1/quota", "quota.read", Least::kViewer, OrgQuery::kOne},  // reads, too (section 4)
+    // ---- train jobs
+    AccessRule{"POST", "/cloud_ml/v1/train", "train_job.create", Least::kMember, OrgQuery::kOne, kChanges},
+    AccessRule{"GET", "/cloud_ml/v1/train", "train_job.list", Least::kViewer, OrgQuery::kAll},
+    AccessRule{"GET", "/cloud_ml/v1/train/{job}", "train_job.read", Least::kViewer, OrgQuery::kOne},
+    AccessRule{"DELETE", "/cloud_ml/v1/train/{job}", "train_job.delete", Least::kMember, OrgQuery::kOne, kChanges},
+    AccessRule{"GET", "/cloud_ml/v1/train/{job}/logs", "train_job.logs", Least::kViewer, OrgQuery::kOne},
+    AccessRule{"GET", "/cloud_ml/v1/train/{job}/metrics", "train_job.metrics", Least::kViewer, OrgQuery::kOne},
+    AccessRule{"GET", "/cloud_ml/v1/train/{job}/events", "train_job.events", Least::kViewer, OrgQuery::kOne},
+    AccessRule{"GET", "/cloud_ml/v1/train/{job}/hyperparameters", "train_job.hyperparameters", Least::kViewer, OrgQuery::kOne},
+    AccessRule{"GET", "/cloud_ml/v1/train/{job}/start", "train_job.start", Least::kMember, OrgQuery::kOne, kChanges},
+};
+
+std::string_view Word(Least least) {
+  switch (least) {
+    case Least::kAnyone: return "anyone";
+    case Least::kViewer: return "viewer";
+    case Least::kMember: return "member";
+    case Least::kOrgAdmin: return "org_admin";
+    case Least::kPlatformAdmin: return "platform_admin";
+  }
+  return "";
+}
+
+std::string_view Word(OrgQuery query) {
+  switch (query) {
+    case OrgQuery::kNone: return "–";
+    case OrgQuery::kOne: return "one";
+    case OrgQuery::kAll: return "one, or -1";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::span<const AccessRule> AccessRules() { return kRules; }
+
+const AccessRule* FindAccessRule(std::string_view method, std::string_view pattern) {
+  for (const AccessRule& rule : kRules) {
+    if (rule.method == method && rule.pattern == pattern) return &rule;
+  }
+  return nullptr;
+}
+
+bool Allows(const AccessRule& rule, KeyRole role) {
+  switch (rule.least) {
+    case Least::kAnyone: return true;
+    case Least::kViewer: return role >= KeyRole::kViewer;
+    case Least::kMember: return role >= KeyRole::kMember;
+    case Least::kOrgAdmin: return role >= KeyRole::kOrgAdmin;
+    case Least::kPlatformAdmin: return role >= KeyRole::kPlatformAdmin;
+  }
+  return false;
+}
+
+std::string AccessTableText() {
+  std::string text =
+      "| Route | Action | Least role | org_id (platform administrator) | Audited |\n|---|---|---|---|---|\n";
+  for (const AccessRule& rule : kRules) {
+    text += fmt::format("| `{} {}` | {} | {} | {} | {} |\n", rule.method, rule.pattern, rule.action,
+                        Word(rule.least), Word(rule.org_id), rule.effect == kChanges ? "yes" : "–");
+  }
+  return text;
+}
+
+}  // namespace cml::api
