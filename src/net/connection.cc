@@ -103,7 +103,7 @@ bool Connection::SwallowStray() {
   }
   // An empty line before a request is ignored (RFC 9112, section 2.2).
   while (in_.size() >= 2 && in_.view().substr(0, 2) == "\r\n") in_.Consume(2);
-  return false;
+  return in_.view() == "\r";
 }
 
 Connection::Take Connection::TakeHead() {
