@@ -109,7 +109,7 @@ Status AskAll(Context& context, Answers& a) {
 // The file is named where it is typed, and read from anywhere.
 std::string AbsoluteFile(const Typed& flags, const char* key) {
   const std::string typed = flags.Get(key);
-  return typed.empty() ? "" : std::filesystem::absolute(typed).string();
+  return typed.empty() ? "" : std::filesystem::absolute(typed).lexically_normal().string();
 }
 
 Answers FromFlags(const Context& context, const Typed& typed, const Document& file) {
