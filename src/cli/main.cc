@@ -75,6 +75,7 @@ const std::vector<OtherCommand>& OtherCommands() {
   static const std::vector<OtherCommand> kOthers = {
       {"server", "run the platform: cloudml server --data DIR --listen ADDRESS:PORT"},
       {"server backup", "a consistent copy of a running server's database"},
+      {"server access", "who may do what on which route"},
   };
   return kOthers;
 }
