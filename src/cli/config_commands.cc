@@ -114,10 +114,16 @@ std::string AbsoluteFile(const Typed& flags, const char* key) {
 
 Answers FromFlags(const Context& context, const Typed& typed, const Document& file) {
   const Typed& flags = context.flags();
-  Answers a{flags.Get("context"),    flags.Get("endpoint"), flags.Get("access_key"),
-            flags.Get("secret_key"), flags.Get("org_mail"), flags.Get("fds_endpoint_url"),
-            typed.Get("bucket"),   AbsoluteFile(flags, "ca"),
-            AbsoluteFile(flags, "client_certificate"), AbsoluteFile(flags, "client_key")};
+  Answers a{flags.Get("context"),
+            flags.Get("endpoint"),
+            flags.Get("access_key"),
+            flags.Get("secret_key"),
+            flags.Get("org_mail"),
+            flags.Get("fds_endpoint_url"),
+            typed.Get("bucket"),
+            AbsoluteFile(flags, "ca"),
+            AbsoluteFile(flags, "client_certificate"),
+            AbsoluteFile(flags, "client_key")};
   if (a.context.empty()) {
     const auto chosen = ChooseContext(file, "");
     a.context = chosen.ok() && !chosen.value().empty() ? chosen.value() : "default";

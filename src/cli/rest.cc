@@ -51,11 +51,13 @@ bool LooksLikeError(std::string_view bytes) {
 std::string TrustHint(const Error& error) {
   if (error.code() != Code::kFailedPrecondition) return "";
   if (error.message().find("client certificate") != std::string::npos) {
-    return "\nshow one: --client-certificate FILE --client-key FILE, CLOUDML_CLIENT_CERTIFICATE and "
+    return "\nshow one: --client-certificate FILE --client-key FILE, CLOUDML_CLIENT_CERTIFICATE "
+           "and "
            "CLOUDML_CLIENT_KEY,\nor for good: cloudml config init --client-certificate FILE "
            "--client-key FILE";
   }
-  return "\nif it is yours, name the authority that signed its certificate: --ca FILE, CLOUDML_CA,\n"
+  return "\nif it is yours, name the authority that signed its certificate: --ca FILE, "
+         "CLOUDML_CA,\n"
          "or for good: cloudml config init --ca FILE";
 }
 
@@ -116,9 +118,8 @@ Error Rest::Unreachable(const Error& error) const {
     why = why.substr(end + 2);
   }
   if (const std::string hint = TrustHint(error); !hint.empty()) {
-    return {error.code(),
-            fmt::format("{} (from {}): {}{}", settings_.endpoint(),
-                        settings_.Source("xiaomi_cloudml_endpoint"), why, hint)};
+    return {error.code(), fmt::format("{} (from {}): {}{}", settings_.endpoint(),
+                                      settings_.Source("xiaomi_cloudml_endpoint"), why, hint)};
   }
   return {error.code(),
           fmt::format("cannot reach the server at {} (from {}): {}\n"

@@ -37,7 +37,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   static void Start(std::shared_ptr<Connection> self, Purpose purpose);
 
   TimePoint deadline() const { return deadline_; }
-  void Expire();  // the deadline has passed
+  void Expire();                       // the deadline has passed
   bool idle() const { return idle_; }  // nothing is lost by closing it
   TimePoint waits_since() const { return waits_since_; }
   void CloseIfIdle();
@@ -81,10 +81,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Task<After> Greet();  // the TLS handshake
   // As one read of the socket. Apart, so that plain HTTP does not pay for it.
   Task<std::size_t> TlsRead(InputBuffer::Space room);  // 0: end, error, or time over
-  Task<bool> Wait(TlsSession::Io what);  // false: time over, or the client is gone
-  std::size_t ReadNow(InputBuffer::Space room, ErrorCode& ec);       // never waits
-  std::size_t WriteNow(std::string_view bytes, ErrorCode& ec);       // never waits
-  Task<bool> Write(std::string_view bytes);  // false: the client is gone
+  Task<bool> Wait(TlsSession::Io what);                // false: time over, or the client is gone
+  std::size_t ReadNow(InputBuffer::Space room, ErrorCode& ec);  // never waits
+  std::size_t WriteNow(std::string_view bytes, ErrorCode& ec);  // never waits
+  Task<bool> Write(std::string_view bytes);                     // false: the client is gone
   Task<void> DrainInput();
 
   // ---- connection_body.cc

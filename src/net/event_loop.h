@@ -47,7 +47,10 @@ class Connection;
 // What all loops of a server share. Thread-safe.
 struct ServerShared {
   ServerShared(ServerOptions o, Router r)
-      : options(std::move(o)), router(std::move(r)), pool(options.workers), peers(options.most_per_address) {}
+      : options(std::move(o)),
+        router(std::move(r)),
+        pool(options.workers),
+        peers(options.most_per_address) {}
   const ServerOptions options;
   const Router router;
   WorkerPool pool;
@@ -79,7 +82,7 @@ class EventLoop {
   void Watch(TimePoint t) {
     if (t < armed_) Arm(t);
   }
-  void CloseIdle();  // connections between two requests
+  void CloseIdle();         // connections between two requests
   bool CloseLongestIdle();  // to make room for another; false: none has been idle for a while
   void CutAll();
   std::string NewRequestId();

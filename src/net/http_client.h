@@ -2,8 +2,8 @@
 // packages. One instance per thread; connections are kept alive inside it.
 //
 // Codes: kUnavailable (cannot connect, cut), kDeadlineExceeded, kInvalidArgument (URL, TLS files),
-// kFailedPrecondition (we do not trust the server's certificate, or it wants one of ours). An answer
-// with any status is a success here. Redirects are not followed unless asked for.
+// kFailedPrecondition (we do not trust the server's certificate, or it wants one of ours). An
+// answer with any status is a success here. Redirects are not followed unless asked for.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -30,9 +30,9 @@ struct ClientRequest {
   std::string url = {};
   Headers headers = {};
   std::string body = {};
-  std::filesystem::path upload = {};       // not empty: the body is this file, from upload_offset
+  std::filesystem::path upload = {};  // not empty: the body is this file, from upload_offset
   std::uint64_t upload_offset = 0;
-  std::uint64_t upload_length = 0;         // 0: to its end
+  std::uint64_t upload_length = 0;  // 0: to its end
   std::chrono::milliseconds connect_time{10'000};
   std::chrono::milliseconds total_time{0};  // 0: no limit
   int most_redirects = 0;

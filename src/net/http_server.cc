@@ -151,8 +151,7 @@ class AsioHttpServer final : public HttpServer {
     Purpose purpose = Purpose::kServe;
     if (shared_.open.load() >= shared_.options.most_connections) purpose = Purpose::kNoRoom;
     if (place.over_limit()) purpose = Purpose::kTooManyOfPeer;
-    auto connection =
-        std::make_shared<Connection>(loop, std::move(socket), peer, std::move(place));
+    auto connection = std::make_shared<Connection>(loop, std::move(socket), peer, std::move(place));
     asio::post(loop.io, [c = std::move(connection), l = &loop, s = &shared_, purpose]() mutable {
       if (s->draining.load()) return;
       if (purpose == Purpose::kNoRoom && l->CloseLongestIdle()) purpose = Purpose::kServe;

@@ -6,16 +6,17 @@
 //
 // What it bears: slow and silent clients (time limits for the head, for the body's progress and for
 // keep-alive), too many connections (the longest idle
-// one is closed; where none is idle: 503 and close; 429 for one address that has too many), heads and bodies over their limits (431, 413),
-// broken framing (400 and close; a request with both Content-Length and Transfer-Encoding is
-// broken framing), clients that go away; and the stray "0\r\n\r\n" that old clients send after a
-// GET without a body (cloud_ml v1, 13.1): those bytes are swallowed, and drained before a close.
-// A connection costs a descriptor: the soft limit of open files should be well above
-// most_connections. Where descriptors run out, accepting pauses and goes on by itself.
+// one is closed; where none is idle: 503 and close; 429 for one address that has too many), heads
+// and bodies over their limits (431, 413), broken framing (400 and close; a request with both
+// Content-Length and Transfer-Encoding is broken framing), clients that go away; and the stray
+// "0\r\n\r\n" that old clients send after a GET without a body (cloud_ml v1, 13.1): those bytes are
+// swallowed, and drained before a close. A connection costs a descriptor: the soft limit of open
+// files should be well above most_connections. Where descriptors run out, accepting pauses and goes
+// on by itself.
 //
-// With TLS (options.tls): certificates are loaded anew when their files change; connections under way
-// keep what they began with. A client that speaks plain HTTP is answered so with a 400. A handshake
-// has head_time.
+// With TLS (options.tls): certificates are loaded anew when their files change; connections under
+// way keep what they began with. A client that speaks plain HTTP is answered so with a 400. A
+// handshake has head_time.
 //
 // Errors the server makes itself are {"error": true, "message": …} and always end the connection,
 // but for the 500 of a handler that threw. Every answer carries X-Request-Id.
@@ -34,20 +35,20 @@ namespace cml::net {
 
 struct ServerOptions {
   std::string address = "127.0.0.1";
-  std::uint16_t port = 0;                  // 0: any free one; see HttpServer::port()
+  std::uint16_t port = 0;  // 0: any free one; see HttpServer::port()
   unsigned io_threads = 2;
-  unsigned workers = 96;                   // at most
+  unsigned workers = 96;  // at most
   std::size_t most_connections = 4096;
-  std::size_t most_per_address = 1024;     // connections; IPv6: per /64; 0: no limit
+  std::size_t most_per_address = 1024;  // connections; IPv6: per /64; 0: no limit
   std::size_t most_head = 32 * 1024;
-  std::chrono::milliseconds head_time{10'000};       // from the first byte to the end of the head
+  std::chrono::milliseconds head_time{10'000};  // from the first byte to the end of the head
   // Without a byte of the body; beyond it, least_rate on average at least.
   std::chrono::milliseconds body_progress_time{30'000};
-  std::chrono::milliseconds idle_time{75'000};       // between requests
+  std::chrono::milliseconds idle_time{75'000};  // between requests
   // Without the client taking a byte; beyond it, least_rate on average at least.
   std::chrono::milliseconds write_time{60'000};
-  std::uint64_t least_rate = 1024;  // bytes a second, of a body in either direction
-  std::optional<TlsOptions> tls = std::nullopt;  // none: plain HTTP
+  std::uint64_t least_rate = 1024;                 // bytes a second, of a body in either direction
+  std::optional<TlsOptions> tls = std::nullopt;    // none: plain HTTP
   std::chrono::milliseconds tls_look_time{1'000};  // between two looks at the certificate's files
 };
 

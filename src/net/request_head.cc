@@ -41,7 +41,8 @@ bool IsHost(std::string_view s) {
   return std::all_of(s.begin(), s.end(), [](char c) {
     const auto u = static_cast<unsigned char>(c);
     const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    return plain || u >= 0x80 || std::string_view("-._~%!$&'()*+,;=:[]").find(c) != std::string_view::npos;
+    return plain || u >= 0x80 ||
+           std::string_view("-._~%!$&'()*+,;=:[]").find(c) != std::string_view::npos;
   });
 }
 

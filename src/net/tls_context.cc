@@ -27,9 +27,9 @@ constexpr std::string_view kAlpn("\x08http/1.1", 9);
 int ChooseProtocol(SSL*, const unsigned char** out, unsigned char* out_length,
                    const unsigned char* in, unsigned in_length, void*) {
   unsigned char* chosen = nullptr;
-  const int found = SSL_select_next_proto(
-      &chosen, out_length, reinterpret_cast<const unsigned char*>(kAlpn.data()),
-      static_cast<unsigned>(kAlpn.size()), in, in_length);
+  const int found = SSL_select_next_proto(&chosen, out_length,
+                                          reinterpret_cast<const unsigned char*>(kAlpn.data()),
+                                          static_cast<unsigned>(kAlpn.size()), in, in_length);
   if (found != OPENSSL_NPN_NEGOTIATED) return SSL_TLSEXT_ERR_ALERT_FATAL;
   *out = chosen;
   return SSL_TLSEXT_ERR_OK;
@@ -122,7 +122,8 @@ Status CheckTlsOptions(const TlsOptions& o) {
   if (o.certificate.empty()) return wrong("tls.certificate: the file is missing");
   if (o.key.empty()) return wrong("tls.key: the file is missing");
   if (o.client_certificates == ClientCertificates::kNone && !o.client_ca.empty()) {
-    return wrong("tls.client_ca: without effect; say tls.client_certificates: optional or required");
+    return wrong(
+        "tls.client_ca: without effect; say tls.client_certificates: optional or required");
   }
   if (o.client_certificates != ClientCertificates::kNone && o.client_ca.empty()) {
     return wrong("tls.client_certificates: tls.client_ca has to say who may sign them");
@@ -149,8 +150,7 @@ Result<SslContext> LoadTls(const TlsOptions& o) {
   SSL_CTX_set_num_tickets(c, 1);
   SSL_CTX_set_timeout(c, kTicketSeconds);
   static constexpr std::string_view kSessionContext = "cloudml";
-  SSL_CTX_set_session_id_context(c,
-                                 reinterpret_cast<const unsigned char*>(kSessionContext.data()),
+  SSL_CTX_set_session_id_context(c, reinterpret_cast<const unsigned char*>(kSessionContext.data()),
                                  static_cast<unsigned>(kSessionContext.size()));
   SSL_CTX_set_alpn_select_cb(c, &ChooseProtocol, nullptr);
   SSL_CTX_set_default_passwd_cb(c, &NoPassphrase);

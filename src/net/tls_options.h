@@ -8,9 +8,10 @@
 namespace cml::net {
 
 struct TlsOptions {
-  std::filesystem::path certificate = {};  // PEM: the server's, then those that lead to its authority
-  std::filesystem::path key = {};          // PEM, without a passphrase
-  std::filesystem::path client_ca = {};    // PEM: who may sign certificates of clients
+  std::filesystem::path certificate =
+      {};                                // PEM: the server's, then those that lead to its authority
+  std::filesystem::path key = {};        // PEM, without a passphrase
+  std::filesystem::path client_ca = {};  // PEM: who may sign certificates of clients
   enum class ClientCertificates { kNone, kOptional, kRequired };
   ClientCertificates client_certificates = ClientCertificates::kNone;
   enum class Minimum { kTls12, kTls13 };

@@ -64,8 +64,7 @@ constexpr unsigned char kHandshakeRecord = 22;
 
 void TlsSession::Deleter::operator()(SSL* ssl) const { SSL_free(ssl); }
 
-TlsSession::TlsSession(SSL_CTX* context, Socket& socket)
-    : socket_(socket), ssl_(SSL_new(context)) {
+TlsSession::TlsSession(SSL_CTX* context, Socket& socket) : socket_(socket), ssl_(SSL_new(context)) {
   BIO* const bio = ssl_ ? NewBio(socket) : nullptr;
   if (bio == nullptr) {  // no memory
     broken_ = true;
@@ -159,7 +158,8 @@ std::string TlsSession::ClientSubject() const {
     void operator()(BIO* bio) const { BIO_free(bio); }
   };
   const std::unique_ptr<BIO, BioDeleter> text(BIO_new(BIO_s_mem()));
-  constexpr unsigned long kStyle = XN_FLAG_RFC2253 & ~static_cast<unsigned long>(ASN1_STRFLGS_ESC_MSB);
+  constexpr unsigned long kStyle =
+      XN_FLAG_RFC2253 & ~static_cast<unsigned long>(ASN1_STRFLGS_ESC_MSB);
   if (!text || X509_NAME_print_ex(text.get(), X509_get_subject_name(certificate), 0, kStyle) < 0) {
     return {};
   }

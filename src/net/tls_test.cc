@@ -15,13 +15,13 @@
 namespace cml::net {
 namespace {
 
-using ::testing::EndsWith;
-using ::testing::HasSubstr;
-using ::testing::StartsWith;
 using testing::Ask;
+using ::testing::EndsWith;
 using testing::Get;
+using ::testing::HasSubstr;
 using testing::RawClient;
 using testing::Start;
+using ::testing::StartsWith;
 using testing::TestAuthority;
 using testing::TestRoute;
 using testing::Text;
@@ -140,7 +140,8 @@ TEST_F(TlsTest, PlainTextIsToldWhatToDo) {
   const auto server = StartTls();
   const std::string answer = Ask(*server, Get("/loop"));
   EXPECT_THAT(answer, StartsWith("HTTP/1.1 400"));
-  EXPECT_THAT(answer, HasSubstr(R"({"error": true, "message": "this port speaks TLS: use https://)"));
+  EXPECT_THAT(answer,
+              HasSubstr(R"({"error": true, "message": "this port speaks TLS: use https://)"));
   EXPECT_THAT(answer, HasSubstr("X-Request-Id: "));
   EXPECT_EQ(server->counters().tls_failed, 1U);
 }

@@ -76,7 +76,8 @@ REFUSED = {
     "cl-quoted": with_lines(b'Content-Length: "5"', body=b"hello"),
     "cl-arabic-digit": with_lines("Content-Length: \u0665".encode(), body=b"hello"),
     # Codings that some do not see, or see differently.
-    "te-te": with_lines(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked", body=b"0\r\n\r\n"),
+    "te-te": with_lines(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked",
+                        body=b"0\r\n\r\n"),
     "te-te-identity": with_lines(b"Transfer-Encoding: chunked", b"Transfer-Encoding: identity",
                                  body=b"0\r\n\r\n"),
     "te-twice-in-one": with_lines(b"Transfer-Encoding: chunked, chunked", body=b"0\r\n\r\n"),
@@ -179,8 +180,8 @@ def test_what_could_be_read_differently_is_refused_and_closed(server, bytes_):
 
 
 OTHERWISE_REFUSED = {
-    "unknown-coding-before-chunked": (with_lines(b"Transfer-Encoding: gzip, chunked", body=b"0\r\n\r\n"),
-                                      501),
+    "unknown-coding-before-chunked": (
+        with_lines(b"Transfer-Encoding: gzip, chunked", body=b"0\r\n\r\n"), 501),
     "http-2-preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
     "http-0.9": (b"GET /healthz HTTP/0.9\r\n\r\n", 505),
     "expectation": (with_lines(b"Expect: tea"), 417),
@@ -219,8 +220,9 @@ TAKEN = {
     "get-with-a-body": (with_lines(b"Content-Length: 5", body=b"hello") + GET, [200, 200]),
     "get-with-an-empty-chunked-body": (
         with_lines(b"Transfer-Encoding: chunked", body=b"0\r\n\r\n") + GET, [200, 200]),
-    "get-with-chunks": (with_lines(b"Transfer-Encoding: Chunked", body=b"5\r\nhello\r\n0\r\n\r\n") + GET,
-                        [200, 200]),
+    "get-with-chunks": (
+        with_lines(b"Transfer-Encoding: Chunked", body=b"5\r\nhello\r\n0\r\n\r\n") + GET,
+        [200, 200]),
     "chunk-extensions": (with_lines(b"Transfer-Encoding: chunked",
                                     body=b'5;a=b;c="d"\r\nhello\r\n0;e\r\n\r\n') + GET, [200, 200]),
     "trailers-that-frame": (with_lines(
@@ -271,7 +273,7 @@ def test_a_hidden_request_never_runs_as_the_signed_one(server, rest):
 IDS = {"404": b"GET /cloud_ml/v1/nosuch HTTP/1.1\r\nHost: a\r\n%s\r\n",
        "401": b"GET /cloud_ml/v1/train HTTP/1.1\r\nHost: a\r\n%s\r\n",
        "200": b"GET /healthz HTTP/1.1\r\nHost: a\r\n%s\r\n",
-       "413": b"POST /cloud_ml/v1/train HTTP/1.1\r\nHost: a\r\n%sContent-Length: 1099511627776\r\n\r\n",
+       "413": POST + b"%sContent-Length: 1099511627776\r\n\r\n",
        "400": b"GET /healthz HTTP/1.1\r\nHost: a\r\n%sContent-Length: x\r\n\r\n",
        "501": b"GET /healthz HTTP/1.1\r\nHost: a\r\n%sTransfer-Encoding: gzip, chunked\r\n\r\n"}
 
@@ -360,7 +362,9 @@ class Healthy:
 
     def connect(self):
         plain = wire.connect(self.url, 30)
-        return self.context.wrap_socket(plain, server_hostname="127.0.0.1") if self.context else plain
+        if self.context is None:
+            return plain
+        return self.context.wrap_socket(plain, server_hostname="127.0.0.1")
 
     def requests(self, number, stop=None):
         """Every second one on a connection of its own, until `stop`. Sorted times."""
@@ -467,8 +471,8 @@ def beside(server, crowd, healthy, what):
     assert failure is None, failure
     assert left == 0, f"{left} of {left + crowd.cut} are still connected"
     p99 = [times[len(times) * 99 // 100] * 1000 for times in (before, result)]
-    note(f"{crowd.cut} {what}: p99 of a healthy client {p99[0]:.1f} ms before, {p99[1]:.1f} ms during "
-         f"({p99[1] / p99[0]:.2f} times), {len(result)} requests, none failed")
+    note(f"{crowd.cut} {what}: p99 of a healthy client {p99[0]:.1f} ms before, {p99[1]:.1f} ms "
+         f"during ({p99[1] / p99[0]:.2f} times), {len(result)} requests, none failed")
     assert server.running
 
 
@@ -498,8 +502,9 @@ def tls_server(tmp_path_factory):
 
 def client_hello():
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="a")
     try:
-        ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="a").do_handshake()
+        client.do_handshake()
     except ssl.SSLWantReadError:
         pass
     return outgoing.read()
@@ -517,7 +522,8 @@ def test_a_thousand_handshakes_that_never_end_harm_nobody(tls_server, many_files
 
 
 def test_one_address_cannot_take_all_connections(make_server, many_files):
-    server = make_server(config={"http": {"max_connections": 500, "max_connections_per_address": 50}})
+    server = make_server(config={"http": {"max_connections": 500,
+                                          "max_connections_per_address": 50}})
     crowd = Crowd(("127.0.0.1", server.port), ["127.0.0.2"])
     try:
         crowd.add(50, GET, at_once=len(GET))
@@ -530,7 +536,8 @@ def test_one_address_cannot_take_all_connections(make_server, many_files):
         assert answers_to(server.url, GET)[0][0] == 200  # another address
     finally:
         crowd.close()
-    wait_for(lambda: _status_from(server, "127.0.0.2") == 200, 15, "the address to have room again")
+    wait_for(lambda: _status_from(server, "127.0.0.2") == 200, 15,
+             "the address to have room again")
 
 
 def _status_from(server, source):

@@ -133,7 +133,8 @@ def test_it_refuses_old_ciphers(tls, cipher):
         handshake(tls, context).close()
 
 
-@pytest.mark.parametrize("cipher", ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384",
+@pytest.mark.parametrize("cipher", ["ECDHE-ECDSA-AES128-GCM-SHA256",
+                                    "ECDHE-ECDSA-AES256-GCM-SHA384",
                                     "ECDHE-ECDSA-CHACHA20-POLY1305"])
 def test_it_takes_modern_ciphers(tls, cipher):
     context = context_for(tls, high=ssl.TLSVersion.TLSv1_2)
@@ -250,7 +251,8 @@ def test_the_end_of_a_connection_is_announced(tls):
 # ---- plain text
 
 @pytest.mark.parametrize("bytes_", [
-    b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", b"POST / HTTP/1.0\r\n\r\n", b"hello\n", b"\r\n\r\n",
+    b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", b"POST / HTTP/1.0\r\n\r\n", b"hello\n",
+    b"\r\n\r\n",
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\0" * 100,
     b"PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 100_000,
 ], ids=["get", "post", "text", "empty-lines", "http-2", "zeros", "upload"])
@@ -413,8 +415,9 @@ BAD = {
                       "client_certificates": "required"}, "tls.client_ca"),
     "useless-client-ca": ({"certificate": "server.pem", "key": "server.key",
                            "client_ca": "authority.pem"}, "tls.client_ca"),
-    "key-as-client-ca": ({"certificate": "server.pem", "key": "server.key", "client_ca": "server.key",
-                          "client_certificates": "optional"}, "tls.client_ca"),
+    "key-as-client-ca": ({"certificate": "server.pem", "key": "server.key",
+                          "client_ca": "server.key", "client_certificates": "optional"},
+                         "tls.client_ca"),
     "misspelt": ({"certificate": "server.pem", "key": "server.key", "client_cert": "none"},
                  "tls.client_cert"),
 }
