@@ -43,6 +43,11 @@ bool IsOurs(std::string_view path) {
   });
 }
 
+// For the audit: the address, and who the client's certificate says it is, where TLS asked for one.
+std::string WhereFrom(const net::Request& request) {
+  return request.client_subject.empty() ? request.peer : request.peer + " " + request.client_subject;
+}
+
 Error NoSuchRoute(const net::Request& request) {
   for (const auto& [prefix, what] : kLater) {
     if (request.path.starts_with(prefix)) {
@@ -120,7 +125,7 @@ Result<net::Response> Front::Run(const net::Request& request, const RouteTable::
   }
   service::Caller caller;
   bool all_organisations = false;
-  service::RequestContext context{request.id, request.peer, std::string(match.route->rule->action), {}, {}};
+  service::RequestContext context{request.id, WhereFrom(request), std::string(match.route->rule->action), {}, {}};
   if (match.route->rule->least != Least::kAnyone) {
     // 2. Who is it?
     CML_ASSIGN_OR_RETURN(caller, auth_.Authenticate(request));

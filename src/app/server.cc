@@ -128,10 +128,11 @@ class Server {
     CML_RETURN_IF_ERROR(MakeBackend());
     CML_RETURN_IF_ERROR(MakeControl());
     CML_RETURN_IF_ERROR(MakeApi());
-    endpoint_ = fmt::format("http://{}:{}", config_.listen_address == "0.0.0.0" ? "127.0.0.1" : config_.listen_address, http_->port());
+    const std::string scheme = config_.http.tls ? "https" : "http";
+    endpoint_ = fmt::format("{}://{}:{}", scheme, config_.listen_address == "0.0.0.0" ? "127.0.0.1" : config_.listen_address, http_->port());
     own_.own = config_.public_endpoints;
     own_.own.push_back(endpoint_);
-    own_.own.push_back(fmt::format("http://localhost:{}", http_->port()));
+    own_.own.push_back(fmt::format("{}://localhost:{}", scheme, http_->port()));
     own_.own.push_back(fmt::format("127.0.0.1:{}", http_->port()));
     own_.own.push_back(fmt::format("localhost:{}", http_->port()));
     own_.allowed = config_.package_hosts;
@@ -141,6 +142,8 @@ class Server {
   }
 
   const std::string& endpoint() const { return endpoint_; }
+
+  void Reload() { static_cast<void>(http_->ReloadTls()); }  // logged there
 
   void Stop() {
     if (front_) front_->BeginDrain();
@@ -270,7 +273,7 @@ class Server {
         clock_);
     front_ = std::make_unique<api::Front>(
         *auth_, std::move(table), [this](const net::Request& head) { return object_routes_->Route(head); });
-    net::ServerOptions options;
+    net::ServerOptions options = config_.http;
     options.address = config_.listen_address;
     options.port = config_.listen_port;
     CML_ASSIGN_OR_RETURN(http_, net::HttpServer::Start(
@@ -397,6 +400,7 @@ Status RunServer(const Config& config) {
   ::sigemptyset(&stop_signals);
   ::sigaddset(&stop_signals, SIGTERM);
   ::sigaddset(&stop_signals, SIGINT);
+  if (config.http.tls) ::sigaddset(&stop_signals, SIGHUP);  // the certificate is loaded anew
   ::pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
 
   Server server(config);
@@ -404,7 +408,7 @@ Status RunServer(const Config& config) {
   std::printf("cloudml ready on %s  data in %s\n", server.endpoint().c_str(), config.data.c_str());
   std::fflush(stdout);
   int signal_number = 0;
-  ::sigwait(&stop_signals, &signal_number);
+  while (::sigwait(&stop_signals, &signal_number) == 0 && signal_number == SIGHUP) server.Reload();
   LogInfo("stopping", {{"signal", std::to_string(signal_number)}});
   server.Stop();
   return Ok{};
