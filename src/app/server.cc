@@ -14,8 +14,10 @@
 
 #include "api/auth/authenticator.h"
 #include "api/front.h"
+#include "api/nodes.h"
 #include "api/objects/object_routes.h"
 #include "api/platform.h"
+#include "api/quotas.h"
 #include "api/train_jobs.h"
 #include "app/admin_file.h"
 #include "app/embedded.h"
@@ -35,7 +37,10 @@
 #include "crypto/seal.h"
 #include "net/http_server.h"
 #include "objectstore/filesystem/filesystem_store.h"
+#include "service/audit.h"
+#include "service/nodes.h"
 #include "service/orgs.h"
+#include "service/quotas.h"
 #include "service/train_jobs.h"
 #include "store/sqlite/sqlite_store.h"
 
@@ -138,6 +143,13 @@ class Server {
     CML_ASSIGN_OR_RETURN(const auto first, orgs_->EnsureDefaultOrg(config_.first_uid));
     first_org_ = first.org;
     first_start_ = first.created;
+    quotas_ = std::make_unique<service::Quotas>(service::Quotas::Deps{
+        *store_, clock_,
+        [this](const service::Caller& caller, const OrgId& org, const service::OrgWords& words) {
+          return ChangeOrg(caller, org, words);
+        },
+        config_.default_quota});
+    if (first.created) CML_RETURN_IF_ERROR(quotas_->GiveDefault(first_org_.id));
     CML_ASSIGN_OR_RETURN(objects_, objectstore::FilesystemStore::Open(
         config_.data / "objects", [this](const OrgId& org) { return OwnerOf(org); }));
     const Status made = objects_->MakeBucket(first_org_.id, kDefaultBucket);
@@ -176,7 +188,12 @@ class Server {
     CML_ASSIGN_OR_RETURN(const store::LeaderToken leader, store_->BecomeLeader());
     desk_ = std::make_unique<control::AdmissionDesk>([this](const ResourceId& id) { runner_->Notify(id); });
     controller_ = std::make_unique<control::TrainJobController>(control::TrainJobController::Deps{
-        *rows_, *backend_, *desk_, clock_, std::string(PackageInstaller()), leader});
+        *rows_, *backend_, *desk_, clock_, std::string(PackageInstaller()), leader,
+        [this](const OrgId& org) { return quotas_->RankOf(org, QuotaGroup::kTrain); }});
+    nodes_ = std::make_unique<service::Nodes>(service::Nodes::Deps{
+        *store_, clock_, [this] { return desk_->Book(); },
+        [this](std::set<std::string> names) { desk_->KeepFree(std::move(names)); }});
+    CML_RETURN_IF_ERROR(nodes_->Recover());
     runner_ = std::make_unique<control::Runner>(
         [this](const ResourceId& id) { return controller_->Step(id); }, control::Runner::Options{});
     backend_->OnChange([this](const RunKey& key) { runner_->Notify(key.resource); });
@@ -196,6 +213,8 @@ class Server {
     api::RouteTable table;
     api::AddTrainJobRoutes(table, {*jobs_, *orgs_, [this](const RunKey& key) { return backend_->LogOf(key, "worker", 0); }});
     api::AddPlatformRoutes(table, PlatformDeps());
+    api::AddQuotaRoutes(table, *quotas_);
+    api::AddNodeRoutes(table, *nodes_);
     object_routes_ = std::make_unique<api::objects::ObjectRoutes>(
         *objects_,
         [this](const AccessKey& key) -> Result<api::objects::Caller> {
@@ -216,7 +235,7 @@ class Server {
   }
 
   api::PlatformRoutesDeps PlatformDeps() {
-    api::PlatformRoutesDeps deps{*orgs_, OpenApiText(), {}, {}, {}, {}, {}, {}};
+    api::PlatformRoutesDeps deps{*orgs_, OpenApiText(), {}, {}, {}, {}, {}};
     deps.ready = [this]() -> Status {
       if (!ready_ || front_->draining()) return Error(Code::kUnavailable, "the server is starting or stopping");
       return store_->Ping();
@@ -238,7 +257,6 @@ class Server {
       CML_ASSIGN_OR_RETURN(const RuntimeRef known, local::ResolveRuntime(catalog_, r.name, r.version));
       return backend_->RemoveRuntime(known, Soon());
     };
-    deps.usage = [this](const OrgId& org) { return UsageOf(org); };
     return deps;
   }
 
@@ -261,21 +279,15 @@ class Server {
                  (version.empty() ? "framework: " : "framework, framework_version: ") + found.error().message());
   }
 
-  // What the organisation's unfinished jobs have reserved.
-  Result<codec::QuotaLine> UsageOf(const OrgId& org) {
-    CML_ASSIGN_OR_RETURN(const std::string name, orgs_->NameOf(org));
-    codec::QuotaLine line{org.str(), name};
-    CML_ASSIGN_OR_RETURN(const auto ids, rows_->ListUnfinished());
-    for (const ResourceId& id : ids) {
-      const auto stored = rows_->Get(id);
-      if (!stored.ok() || stored.value().value.meta.org != org) continue;
-      const Limits limits = LimitsOf(stored.value().value.wish.spec);
-      line.millicores += limits.millicores;
-      line.memory_bytes += limits.memory_bytes;
-      line.gpus += limits.gpus;
-      ++line.jobs;
-    }
-    return line;
+  // What a quota says about the organisation itself.
+  Status ChangeOrg(const service::Caller& caller, const OrgId& id, const service::OrgWords& words) {
+    CML_ASSIGN_OR_RETURN(Org org, store_->GetOrg(id));
+    if (words.name) org.name = *words.name;
+    if (words.mail) org.mail = *words.mail;
+    if (words.project) org.project = *words.project;
+    store::Alongside with;
+    with.audit = service::AuditOf(caller, clock_.Now(), {"organisation " + id.str(), "", ""});
+    return store_->UpdateOrg(org, with);
   }
 
   uid_t UidOf(const OrgId& org) {
@@ -303,6 +315,8 @@ class Server {
   std::unique_ptr<SealedBox> box_;
   std::unique_ptr<service::Orgs> orgs_;
   std::unique_ptr<objectstore::FilesystemStore> objects_;
+  std::unique_ptr<service::Quotas> quotas_;
+  std::unique_ptr<service::Nodes> nodes_;
   std::unique_ptr<store::TrainJobRows> rows_;
   local::Catalog catalog_;
   std::unique_ptr<PackageFetch> fetch_;
