@@ -27,7 +27,7 @@ constexpr std::array kRules = {
     // ---- quota
     AccessRule{"GET", "/cloud_ml/v1/quota", "quota.read", Least::kViewer, OrgQuery::kAll},
     AccessRule{"POST", "/cloud_ml/v1/quota", "quota.read", Least::kViewer, OrgQuery::kOne},  // reads, too (section 4)
-    AccessRule{"GET", "/cloud_ml/v1/quota/holders", "quota.read", Least::kViewer, OrgQuery::kAll},
+    AccessRule{"GET", "/cloud_ml/v1/quota_holders", "quota.read", Least::kViewer, OrgQuery::kAll},
     AccessRule{"PUT", "/cloud_ml/v1/quota/{org_id}", "quota.update", Least::kPlatformAdmin, OrgQuery::kNone, kChanges},
     AccessRule{"POST", "/cloud_ml/v1/application", "application.create", Least::kMember, OrgQuery::kOne, kChanges},
     AccessRule{"GET", "/cloud_ml/v1/application", "application.list", Least::kViewer, OrgQuery::kAll},

@@ -96,7 +96,7 @@ void AddQuotaRoutes(RouteTable& table, service::Quotas& quotas) {
   };
   add("GET", "/cloud_ml/v1/quota", &QuotaRoutes::Read);
   add("POST", "/cloud_ml/v1/quota", &QuotaRoutes::ReadByMail);
-  add("GET", "/cloud_ml/v1/quota/holders", &QuotaRoutes::Holders);
+  add("GET", "/cloud_ml/v1/quota_holders", &QuotaRoutes::Holders);
   add("PUT", "/cloud_ml/v1/quota/{org_id}", &QuotaRoutes::Update);
   add("POST", "/cloud_ml/v1/application", &QuotaRoutes::Apply);
   add("GET", "/cloud_ml/v1/application", &QuotaRoutes::Applications);

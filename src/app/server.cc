@@ -208,7 +208,8 @@ class Server {
         *rows_, *objects_, *orgs_, clock_, DefaultsFor(config_, nodes),
         [this](const std::string& name, const std::string& version) { return FrameworkOf(name, version); },
         [this](const std::string& endpoint) { return PackageEndpoint(own_, endpoint); },
-        [this](const ResourceId& id) { runner_->Notify(id); }});
+        [this](const ResourceId& id) { runner_->Notify(id); },
+        [this](const OrgId& org, const Reservation& reservation) { return quotas_->Room(org, reservation); }});
     auth_ = std::make_unique<api::Authenticator>(*orgs_, clock_, first_start_ ? SysTime{} : started_);
     api::RouteTable table;
     api::AddTrainJobRoutes(table, {*jobs_, *orgs_, [this](const RunKey& key) { return backend_->LogOf(key, "worker", 0); }});

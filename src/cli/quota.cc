@@ -265,7 +265,7 @@ std::optional<Lack> LackOf(std::string_view message) {
 Error WithHolders(Rest& rest, const Error& error) {
   const auto lack = LackOf(error.message());
   if (!lack) return error;
-  const auto reply = rest.Get("/quota/holders");
+  const auto reply = rest.Get("/quota_holders");
   if (!reply.ok()) return error;
   std::vector<std::string> shown;
   std::size_t more = 0;

@@ -61,7 +61,7 @@ TEST_F(QuotaCliTest, ARefusedSubmitSaysWhatIsInUse) {
   two.amounts.gpus = 2;
   model.group = QuotaGroup::kModel;
   model.amounts.gpus = 1;
-  platform.Answer("GET " + kV1 + "/quota/holders", 200,
+  platform.Answer("GET " + kV1 + "/quota_holders", 200,
                   codec::EncodeQuotaHolders({{OrgId{"7"}, "train_job", "detector", "running", four},
                                              {OrgId{"7"}, "train_job", "ocr-sweep", "running", two},
                                              {OrgId{"7"}, "model", "other", "running", model}}));

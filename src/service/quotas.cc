@@ -82,6 +82,12 @@ Result<std::vector<QuotaHolder>> Quotas::Holders(const std::optional<OrgId>& org
   return holders;
 }
 
+Status Quotas::Room(const OrgId& org, const Reservation& reservation) {
+  CML_ASSIGN_OR_RETURN(const Quota quota, d_.store.GetQuota(org));
+  CML_ASSIGN_OR_RETURN(const QuotaUse used, d_.store.GetQuotaUse(org));
+  return CheckQuota(quota, used, {reservation.group, {}}, reservation);
+}
+
 std::int64_t Quotas::RankOf(const OrgId& org, QuotaGroup group) {
   const auto quota = d_.store.GetQuota(org);
   return quota.ok() ? quota.value().of(group).priority_rank : 1;

@@ -39,6 +39,8 @@ class Quotas {
   Result<std::vector<QuotaStanding>> ReadAll();
   // What its unfinished resources hold, the largest first; nullopt: of all organisations.
   Result<std::vector<QuotaHolder>> Holders(const std::optional<OrgId>& org);
+  // Could a new resource hold that much now? kQuotaExceeded. A hint: the write decides.
+  Status Room(const OrgId& org, const Reservation& reservation);
   // What enable_rank gives to a resource of the group: 1, 2 or 3.
   std::int64_t RankOf(const OrgId& org, QuotaGroup group);
 

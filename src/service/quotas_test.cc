@@ -206,6 +206,19 @@ TEST_F(QuotasTest, HoldersAreTheUnfinishedOnesOfTheOrganisation) {
   EXPECT_EQ(quotas_.Holders(std::nullopt).value().size(), 3U);
 }
 
+TEST_F(QuotasTest, RoomSaysWhatAWriteWouldSay) {
+  AddJob(speech_, "one", "3");
+  ASSERT_TRUE(quotas_.Update(admin_, speech_, QuotaChange{{{kTrainCpus, 4000}}, {}, {}, {}}).ok());
+  const auto cpus = [](std::int64_t millicores) {
+    Reservation r;
+    r.amounts.millicores = millicores;
+    return r;
+  };
+  EXPECT_TRUE(quotas_.Room(speech_, cpus(1000)).ok());
+  EXPECT_EQ(quotas_.Room(speech_, cpus(1010)).error().code(), Code::kQuotaExceeded);
+  EXPECT_TRUE(quotas_.Room(vision_, cpus(99'000)).ok());
+}
+
 TEST_F(QuotasTest, TheRankIsTheOrganisations) {
   EXPECT_EQ(quotas_.RankOf(vision_, QuotaGroup::kTrain), 1);
   QuotaChange change;
