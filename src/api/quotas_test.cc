@@ -56,7 +56,7 @@ TEST_F(QuotaRoutesTest, ASubmitAboveTheQuotaIs403WithOneSentence) {
   Submit("first");
   const auto refused = As("member", "POST", "/cloud_ml/v1/train", Body("second"));
   EXPECT_EQ(refused.status, 403) << refused.body;
-  EXPECT_NE(Message(refused).find("train: 1 train jobs asked, 1 used, 1 allowed"), std::string::npos) << Message(refused);
+  EXPECT_NE(Message(refused).find("train: 1 train job asked, 1 used, 1 allowed"), std::string::npos) << Message(refused);
   EXPECT_EQ(Json(Get(kQuota)).Get("data").At(0).Get("train_count_used").Str(), "1");
   const auto holders = Json(Get(kQuota + "_holders")).Get("data");
   ASSERT_EQ(holders.size(), 1U);

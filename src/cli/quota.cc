@@ -256,7 +256,7 @@ std::optional<Lack> LackOf(std::string_view message) {
   if (colon == std::string_view::npos) return std::nullopt;
   const std::string_view rest = message.substr(colon);
   const auto says = [rest](std::string_view words) { return rest.find(words) != std::string_view::npos; };
-  const char* field = says(" GPUs asked") ? "gpu" : says(" CPUs asked") ? "cpu" : says(" memory asked") ? "memory" : "count";
+  const char* field = says(" GPU") ? "gpu" : says(" CPU") ? "cpu" : says(" memory asked") ? "memory" : "count";
   return Lack{std::string(message.substr(0, colon)), field};
 }
 

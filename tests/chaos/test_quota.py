@@ -14,7 +14,7 @@ from harness.polling import wait_for
 
 ROUNDS = int(os.environ.get("CLOUDML_QUOTA_ROUNDS", "8"))
 CLIENTS = 64
-TRIES = 3  # of each, as long as it is refused
+TRIES = 8  # of each, as long as it is refused
 QUOTA = 10
 # Which field is the narrow one, in turns.
 FIELDS = ("train_count_quota", "train_gpu_quota", "total_gpu_quota", "train_cpu_quota")
@@ -75,6 +75,8 @@ class Round:
                     self.accepted.add(name)
                     return
                 self.refused += 1
+                pause = self.dice.uniform(0, 0.06)
+            time.sleep(pause)
             assert answer.status == 403 and answer.message.startswith("quota: "), answer
 
     def watch(self):

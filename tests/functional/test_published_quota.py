@@ -144,7 +144,7 @@ def test_a_submit_above_the_quota_is_refused_with_the_sentence(client, rest, org
     rest.call("PUT", f"/cloud_ml/v1/quota/{org}", {"train_gpu_quota": 0})
     answer = rest.post("/train", {"job_name": "greedy", "docker_command": "true", "gpu_limit": 1})
     assert answer.status == 403, answer
-    assert answer.message.startswith("quota: train: 1 GPUs asked, 0 used, 0 allowed")
+    assert answer.message.startswith("quota: train: 1 GPU asked, 0 used, 0 allowed")
     assert rest.get("/train/greedy").status == 404
 
 
