@@ -10,8 +10,10 @@
 namespace cml::api {
 namespace {
 
-constexpr std::array<std::string_view, 5> kNodeFields = {"node", "state", "gpu", "gpu_used", "labels"};
-constexpr std::array<std::string_view, 4> kFreeFields = {"node", "state", "available_gpu", "gpu_model"};
+constexpr std::array<std::string_view, 5> kNodeFields = {"node", "state", "gpu", "gpu_used",
+                                                         "labels"};
+constexpr std::array<std::string_view, 4> kFreeFields = {"node", "state", "available_gpu",
+                                                         "gpu_model"};
 constexpr ListShape kNodeRows{"data", "node", kNodeFields};
 constexpr ListShape kFreeRows{"data", "node", kFreeFields};
 

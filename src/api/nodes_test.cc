@@ -30,11 +30,13 @@ TEST_F(NodeRoutesTest, NodesAreForThePlatformAdministrator) {
   EXPECT_EQ(Send(Signed("member", "POST", "/cloud_ml/v1/nodes/gpu-01/cordon")).status, 403);
   const auto all = Send(Signed("admin", "GET", "/cloud_ml/v1/nodes"));
   ASSERT_EQ(all.status, 200) << all.body;
-  EXPECT_EQ(Json(all).Get("data").At(0).Get("gpus").At(0).Get("used_by").Get("name").Str(), "ranker");
+  EXPECT_EQ(Json(all).Get("data").At(0).Get("gpus").At(0).Get("used_by").Get("name").Str(),
+            "ranker");
 }
 
 TEST_F(NodeRoutesTest, CordonAndUncordon) {
-  const auto r = Send(Signed("admin", "POST", "/cloud_ml/v1/nodes/gpu-01/cordon", R"({"reason": "Xid 79"})"));
+  const auto r =
+      Send(Signed("admin", "POST", "/cloud_ml/v1/nodes/gpu-01/cordon", R"({"reason": "Xid 79"})"));
   ASSERT_EQ(r.status, 200) << r.body;
   EXPECT_EQ(Json(r).Get("state").Str(), "cordoned");
   EXPECT_EQ(Json(r).Get("reason").Str(), "Xid 79");

@@ -12,7 +12,8 @@ namespace cml::api {
 namespace {
 
 constexpr std::array<std::string_view, 3> kQuotaFields = {"org_name", "org_mail", "project"};
-constexpr std::array<std::string_view, 6> kHolderFields = {"kind", "name", "state", "group", "gpu", "count"};
+constexpr std::array<std::string_view, 6> kHolderFields = {"kind",  "name", "state",
+                                                           "group", "gpu",  "count"};
 constexpr std::array<std::string_view, 7> kApplicationFields = {
     "id", "org_name", "service", "applicant", "state", "create_time", "decide_time"};
 constexpr ListShape kQuotaRows{"data", "org_id", kQuotaFields};
@@ -46,11 +47,14 @@ class QuotaRoutes {
 
   Result<net::Response> Update(const Call& call) const {
     const std::string& org = call.params[0];
-    CML_ASSIGN_OR_RETURN(const codec::QuotaRequest request, codec::DecodeQuotaChange(call.request.body));
+    CML_ASSIGN_OR_RETURN(const codec::QuotaRequest request,
+                         codec::DecodeQuotaChange(call.request.body));
     if (!request.org_id.empty() && request.org_id != org) {
-      return Error(Code::kInvalidArgument, "org_id " + Quote(request.org_id) + ": the path says " + Quote(org));
+      return Error(Code::kInvalidArgument,
+                   "org_id " + Quote(request.org_id) + ": the path says " + Quote(org));
     }
-    CML_ASSIGN_OR_RETURN(const auto standing, quotas_.Update(call.caller, OrgId{org}, request.change));
+    CML_ASSIGN_OR_RETURN(const auto standing,
+                         quotas_.Update(call.caller, OrgId{org}, request.change));
     return JsonResponse(200, codec::EncodeQuota(standing));
   }
 
@@ -67,14 +71,16 @@ class QuotaRoutes {
 
   Result<net::Response> Grant(const Call& call) const {
     CML_ASSIGN_OR_RETURN(auto decision, codec::DecodeDecision(call.request.body));
-    CML_ASSIGN_OR_RETURN(const auto granted, quotas_.Grant(call.caller, call.params[0],
-                                                           {std::move(decision.amounts), std::move(decision.message)}));
+    CML_ASSIGN_OR_RETURN(const auto granted,
+                         quotas_.Grant(call.caller, call.params[0],
+                                       {std::move(decision.amounts), std::move(decision.message)}));
     return JsonResponse(200, codec::EncodeApplication(granted));
   }
 
   Result<net::Response> Decline(const Call& call) const {
     CML_ASSIGN_OR_RETURN(const auto decision, codec::DecodeDecision(call.request.body));
-    CML_ASSIGN_OR_RETURN(const auto declined, quotas_.Decline(call.caller, call.params[0], decision.message));
+    CML_ASSIGN_OR_RETURN(const auto declined,
+                         quotas_.Decline(call.caller, call.params[0], decision.message));
     return JsonResponse(200, codec::EncodeApplication(declined));
   }
 

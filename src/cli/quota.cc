@@ -32,8 +32,8 @@ std::string QuotaTable(Context& context, const Document& quota) {
   Table table({{"GROUP"}, {"COUNT"}, {"CPU"}, {"MEMORY"}, {"GPU"}, {"PRIORITY"}, {"RANK"}});
   const auto row = [&](std::string_view title, std::optional<QuotaGroup> group) {
     std::vector<Table::Cell> cells{{std::string(title)}};
-    for (const auto m : {QuotaMeasure::kCount, QuotaMeasure::kCpu, QuotaMeasure::kMemory, QuotaMeasure::kGpu,
-                         QuotaMeasure::kPriority}) {
+    for (const auto m : {QuotaMeasure::kCount, QuotaMeasure::kCpu, QuotaMeasure::kMemory,
+                         QuotaMeasure::kGpu, QuotaMeasure::kPriority}) {
       cells.push_back({UsedOf(quota, {group, m})});
     }
     const std::string rank = quota.Get(NameOf({group, QuotaMeasure::kRank})).Text();
@@ -61,8 +61,9 @@ Outcome ListQuotas(Context& context, const Typed& typed) {
       continue;
     }
     const std::string mail = OneLine(quota.Get("org_mail").Text());
-    context.Out((first ? "" : "\n") + name + "  (organisation " + OneLine(quota.Get("org_id").Text()) + ")" +
-                (mail.empty() ? "" : "  " + mail) + "   used/allowed\n" + QuotaTable(context, quota));
+    context.Out((first ? "" : "\n") + name + "  (organisation " +
+                OneLine(quota.Get("org_id").Text()) + ")" + (mail.empty() ? "" : "  " + mail) +
+                "   used/allowed\n" + QuotaTable(context, quota));
     first = false;
   }
   return ExitCode::kOk;
@@ -71,10 +72,11 @@ Outcome ListQuotas(Context& context, const Typed& typed) {
 // ---- applications
 
 std::vector<Option> AmountOptions(const std::string& of) {
-  return {{{"-c", "--cpu_limit"}, Takes::kValue, "CORES", "CPU cores " + of},
-          {{"-M", "--memory_limit"}, Takes::kValue, "AMOUNT", "memory " + of + ", for instance 64G"},
-          {{"-g", "--gpu_limit"}, Takes::kValue, "N", "GPUs " + of},
-          {{"-C", "--count_limit"}, Takes::kValue, "N", "how many at once " + of}};
+  return {
+      {{"-c", "--cpu_limit"}, Takes::kValue, "CORES", "CPU cores " + of},
+      {{"-M", "--memory_limit"}, Takes::kValue, "AMOUNT", "memory " + of + ", for instance 64G"},
+      {{"-g", "--gpu_limit"}, Takes::kValue, "N", "GPUs " + of},
+      {{"-C", "--count_limit"}, Takes::kValue, "N", "how many at once " + of}};
 }
 
 Document AmountsOf(const Typed& typed) {
@@ -92,7 +94,8 @@ Outcome Apply(Context& context, const Typed& typed) {
   }
   Document body = AmountsOf(typed);
   if (body.size() == 0) {
-    return Error(Code::kInvalidArgument, "nothing is asked for: add -c, -M, -g or -C, for instance -g 12");
+    return Error(Code::kInvalidArgument,
+                 "nothing is asked for: add -c, -M, -g or -C, for instance -g 12");
   }
   CML_ASSIGN_OR_RETURN(Rest* const rest, context.rest());
   body.Set("service", service).Set("region", rest->settings().endpoint());
@@ -103,8 +106,9 @@ Outcome Apply(Context& context, const Typed& typed) {
     return ExitCode::kOk;
   }
   const std::string id = OneLine(reply.body.Get("id").Text());
-  context.Out(OutputFormat(typed) == Format::kName ? id + "\n"
-                                                   : "application " + id + " is filed; how it stands: cloudml quota applications\n");
+  context.Out(OutputFormat(typed) == Format::kName
+                  ? id + "\n"
+                  : "application " + id + " is filed; how it stands: cloudml quota applications\n");
   return ExitCode::kOk;
 }
 
@@ -124,14 +128,16 @@ std::string AmountsText(const Document& amounts) {
 Outcome ListApplications(Context& context, const Typed& typed) {
   CML_ASSIGN_OR_RETURN(Rest* const rest, context.rest());
   std::string query = typed.Has("all") ? "org_id=-1" : "";
-  if (const auto state = typed.Find("state")) query += (query.empty() ? "state=" : "&state=") + net::PercentEncode(*state);
+  if (const auto state = typed.Find("state"))
+    query += (query.empty() ? "state=" : "&state=") + net::PercentEncode(*state);
   CML_ASSIGN_OR_RETURN(const ApiReply reply, rest->Get("/application", query));
   const Format format = OutputFormat(typed);
   if (format == Format::kJson) {
     context.PrintJson(reply.body);
     return ExitCode::kOk;
   }
-  Table table({{"APPLICATION"}, {"ORG"}, {"FOR"}, {"ASKED"}, {"GRANTED"}, {"STATE"}, {"SINCE"}, {"SAID"}});
+  Table table(
+      {{"APPLICATION"}, {"ORG"}, {"FOR"}, {"ASKED"}, {"GRANTED"}, {"STATE"}, {"SINCE"}, {"SAID"}});
   for (const Document& a : reply.body.Get("data").Items()) {
     if (format == Format::kName) {
       context.Out(OneLine(a.Get("id").Text()) + "\n");
@@ -145,7 +151,9 @@ Outcome ListApplications(Context& context, const Typed& typed) {
                {a.Get("service").Text()},
                {AmountsText(a)},
                {granted ? AmountsText(a.Get("granted")) : "–"},
-               {state, pending ? Tone::kWaiting : granted ? Tone::kGood : Tone::kBad},
+               {state, pending   ? Tone::kWaiting
+                       : granted ? Tone::kGood
+                                 : Tone::kBad},
                {ShowTime(since, context.Now(), context.OutTimes())},
                {pending ? a.Get("comment").Text() : a.Get("message").Text()}});
   }
@@ -162,16 +170,19 @@ Outcome Decide(Context& context, const Typed& typed, const char* verb) {
   CML_ASSIGN_OR_RETURN(Rest* const rest, context.rest());
   Document body = AmountsOf(typed);
   if (const auto message = typed.Find("message")) body.Set("message", *message);
-  CML_ASSIGN_OR_RETURN(const ApiReply reply,
-                       rest->Post("/application/" + Rest::Segment(typed.word()) + "/" + verb, body.Dump()));
+  CML_ASSIGN_OR_RETURN(
+      const ApiReply reply,
+      rest->Post("/application/" + Rest::Segment(typed.word()) + "/" + verb, body.Dump()));
   if (OutputFormat(typed) == Format::kJson) {
     context.PrintJson(reply.body);
     return ExitCode::kOk;
   }
   const Document& a = reply.body;
   const std::string amounts = AmountsText(a.Get("granted"));
-  context.Out(OneLine("application " + a.Get("id").Text() + " of " + a.Get("org_name").Text() + "  " + a.Get("state").Text() +
-                      (amounts.empty() ? "" : "  " + a.Get("service").Text() + ": " + amounts)) + "\n");
+  context.Out(OneLine("application " + a.Get("id").Text() + " of " + a.Get("org_name").Text() +
+                      "  " + a.Get("state").Text() +
+                      (amounts.empty() ? "" : "  " + a.Get("service").Text() + ": " + amounts)) +
+              "\n");
   return ExitCode::kOk;
 }
 
@@ -181,16 +192,18 @@ struct Group {
   std::string_view word;
   std::optional<QuotaGroup> group;
 };
-constexpr std::array kGroups = {Group{"jobs", QuotaGroup::kTrain}, Group{"models", QuotaGroup::kModel},
-                                Group{"dev", QuotaGroup::kDev}, Group{"tensorboard", QuotaGroup::kTensorboard},
+constexpr std::array kGroups = {Group{"jobs", QuotaGroup::kTrain},
+                                Group{"models", QuotaGroup::kModel}, Group{"dev", QuotaGroup::kDev},
+                                Group{"tensorboard", QuotaGroup::kTensorboard},
                                 Group{"total", std::nullopt}};
 struct Value {
   std::string_view option;
   QuotaMeasure measure;
 };
-constexpr std::array kValues = {Value{"cpu", QuotaMeasure::kCpu},       Value{"memory", QuotaMeasure::kMemory},
-                                Value{"gpu", QuotaMeasure::kGpu},       Value{"count", QuotaMeasure::kCount},
-                                Value{"priority", QuotaMeasure::kPriority}, Value{"rank", QuotaMeasure::kRank}};
+constexpr std::array kValues = {
+    Value{"cpu", QuotaMeasure::kCpu},           Value{"memory", QuotaMeasure::kMemory},
+    Value{"gpu", QuotaMeasure::kGpu},           Value{"count", QuotaMeasure::kCount},
+    Value{"priority", QuotaMeasure::kPriority}, Value{"rank", QuotaMeasure::kRank}};
 
 Result<Document> ChangeOf(const Typed& typed) {
   Document body = Document::Object();
@@ -203,18 +216,24 @@ Result<Document> ChangeOf(const Typed& typed) {
     if (!value) continue;
     const auto group = std::ranges::find(kGroups, type, &Group::word);
     if (group == kGroups.end()) {
-      return Error(Code::kInvalidArgument,
-                   fmt::format("--{}: of which group? add -t jobs, models, dev, tensorboard or total", v.option));
+      return Error(
+          Code::kInvalidArgument,
+          fmt::format("--{}: of which group? add -t jobs, models, dev, tensorboard or total",
+                      v.option));
     }
-    const bool in_total = v.measure == QuotaMeasure::kCpu || v.measure == QuotaMeasure::kMemory || v.measure == QuotaMeasure::kGpu;
+    const bool in_total = v.measure == QuotaMeasure::kCpu || v.measure == QuotaMeasure::kMemory ||
+                          v.measure == QuotaMeasure::kGpu;
     if (!group->group && !in_total) {
-      return Error(Code::kInvalidArgument, fmt::format("--{}: the total has CPU, memory and GPUs alone", v.option));
+      return Error(Code::kInvalidArgument,
+                   fmt::format("--{}: the total has CPU, memory and GPUs alone", v.option));
     }
     const QuotaField field{group->group, v.measure};
     CML_ASSIGN_OR_RETURN([[maybe_unused]] const auto limit, ParseQuotaValue(field, *value));
     body.Set(NameOf(field), *value);
   }
-  if (body.size() == 0) return Error(Code::kInvalidArgument, "nothing to change: name a value, for instance -t jobs -g 8");
+  if (body.size() == 0)
+    return Error(Code::kInvalidArgument,
+                 "nothing to change: name a value, for instance -t jobs -g 8");
   return body;
 }
 
@@ -225,18 +244,21 @@ Result<std::string> OrgNumber(Rest& rest, const std::string& org) {
   for (const Document& quota : reply.body.Get("data").Items()) {
     if (quota.Get("org_name").Text() == org) return quota.Get("org_id").Text();
   }
-  return Error(Code::kNotFound, "no organisation " + Quote(org) + "\nall of them: cloudml admin quota list -1");
+  return Error(Code::kNotFound,
+               "no organisation " + Quote(org) + "\nall of them: cloudml admin quota list -1");
 }
 
 Outcome SetQuota(Context& context, const Typed& typed) {
   CML_ASSIGN_OR_RETURN(const Document body, ChangeOf(typed));
   CML_ASSIGN_OR_RETURN(Rest* const rest, context.rest());
   CML_ASSIGN_OR_RETURN(const std::string org, OrgNumber(*rest, typed.word()));
-  CML_ASSIGN_OR_RETURN(const ApiReply reply, rest->Put("/quota/" + Rest::Segment(org), body.Dump()));
+  CML_ASSIGN_OR_RETURN(const ApiReply reply,
+                       rest->Put("/quota/" + Rest::Segment(org), body.Dump()));
   if (OutputFormat(typed) == Format::kJson) {
     context.PrintJson(reply.body);
   } else {
-    context.Out(OneLine(reply.body.Get("org_name").Text()) + "  used/allowed\n" + QuotaTable(context, reply.body));
+    context.Out(OneLine(reply.body.Get("org_name").Text()) + "  used/allowed\n" +
+                QuotaTable(context, reply.body));
   }
   return ExitCode::kOk;
 }
@@ -255,8 +277,13 @@ std::optional<Lack> LackOf(std::string_view message) {
   const auto colon = message.find(':');
   if (colon == std::string_view::npos) return std::nullopt;
   const std::string_view rest = message.substr(colon);
-  const auto says = [rest](std::string_view words) { return rest.find(words) != std::string_view::npos; };
-  const char* field = says(" GPU") ? "gpu" : says(" CPU") ? "cpu" : says(" memory asked") ? "memory" : "count";
+  const auto says = [rest](std::string_view words) {
+    return rest.find(words) != std::string_view::npos;
+  };
+  const char* field = says(" GPU")            ? "gpu"
+                      : says(" CPU")          ? "cpu"
+                      : says(" memory asked") ? "memory"
+                                              : "count";
   return Lack{std::string(message.substr(0, colon)), field};
 }
 
@@ -278,7 +305,8 @@ Error WithHolders(Rest& rest, const Error& error) {
       continue;
     }
     const bool counted = std::string_view(lack->field) == "count";
-    shown.push_back(fmt::format("{} ({})", OneLine(holder.Get("name").Text()), counted ? holder.Get("state").Text() : amount));
+    shown.push_back(fmt::format("{} ({})", OneLine(holder.Get("name").Text()),
+                                counted ? holder.Get("state").Text() : amount));
   }
   if (shown.empty()) return error;
   const std::string others = more == 0 ? "" : fmt::format(" and {} more", more);
@@ -287,7 +315,11 @@ Error WithHolders(Rest& rest, const Error& error) {
 
 std::vector<Command> QuotaCommands() {
   const Arguments id{"ID", 1, 1, ""};
-  std::vector<Option> apply = {{{"-t", "--type"}, Takes::kValue, "KIND", "what the quota is for", {"jobs", "models", "dev", "tensorboard"}}};
+  std::vector<Option> apply = {{{"-t", "--type"},
+                                Takes::kValue,
+                                "KIND",
+                                "what the quota is for",
+                                {"jobs", "models", "dev", "tensorboard"}}};
   for (Option& o : AmountOptions("to be allowed")) apply.push_back(std::move(o));
   apply.push_back({{"--comment"}, Takes::kValue, "TEXT", "why, for the administrator"});
   apply.push_back(OutputOption());
@@ -295,33 +327,65 @@ std::vector<Command> QuotaCommands() {
   grant.push_back({{"-m", "--message"}, Takes::kValue, "TEXT", "a sentence for the applicant"});
   grant.push_back(OutputOption());
   return {
-      {"quota list", {}, "what the organisation may hold and holds", "Each field as used/allowed; INF: no limit.", {OutputOption()}, ListQuotas},
-      {"quota update", {}, "ask the administrator for more",
-       "Files an application; it changes nothing until it is granted.\n\n  cloudml quota update -t jobs -g 12 -M 64G",
-       std::move(apply), Apply},
-      {"quota applications", {}, "applications for more, and what became of them", "",
+      {"quota list",
+       {},
+       "what the organisation may hold and holds",
+       "Each field as used/allowed; INF: no limit.",
+       {OutputOption()},
+       ListQuotas},
+      {"quota update",
+       {},
+       "ask the administrator for more",
+       "Files an application; it changes nothing until it is granted.\n\n  cloudml quota update -t "
+       "jobs -g 12 -M 64G",
+       std::move(apply),
+       Apply},
+      {"quota applications",
+       {},
+       "applications for more, and what became of them",
+       "",
        {{{"--all"}, Takes::kNothing, "", "of all organisations (platform administrators)"},
-        {{"--state"}, Takes::kValue, "STATE", "only those in this state", {"pending", "granted", "declined"}},
+        {{"--state"},
+         Takes::kValue,
+         "STATE",
+         "only those in this state",
+         {"pending", "granted", "declined"}},
         OutputOption()},
        ListApplications},
       {"quota grant", id, "grant an application (platform administrators)",
-       "Sets the quota as it was asked for, or as the options say. The beginning of the id is enough.\n\n"
+       "Sets the quota as it was asked for, or as the options say. The beginning of the id is "
+       "enough.\n\n"
        "  cloudml quota grant k3v9 -g 8 -m \"8 for now\"",
        std::move(grant), [](Context& c, const Typed& t) { return Decide(c, t, "grant"); }},
-      {"quota decline", id, "decline an application (platform administrators)", "",
-       {{{"-m", "--message"}, Takes::kValue, "TEXT", "a sentence for the applicant"}, OutputOption()},
+      {"quota decline",
+       id,
+       "decline an application (platform administrators)",
+       "",
+       {{{"-m", "--message"}, Takes::kValue, "TEXT", "a sentence for the applicant"},
+        OutputOption()},
        [](Context& c, const Typed& t) { return Decide(c, t, "decline"); }},
-      {"quota set", {"ORG", 1, 1, ""}, "change a quota (platform administrators)",
-       "ORG is the number or the name of an organisation. What is not named stays as it is; INF takes a limit away.\n\n"
+      {"quota set",
+       {"ORG", 1, 1, ""},
+       "change a quota (platform administrators)",
+       "ORG is the number or the name of an organisation. What is not named stays as it is; INF "
+       "takes a limit away.\n\n"
        "  cloudml quota set vision -t jobs -g 8 -C 20\n"
        "  cloudml quota set vision -t total -M INF",
-       {{{"-t", "--type"}, Takes::kValue, "GROUP", "which group the values are for", {"jobs", "models", "dev", "tensorboard", "total"}},
+       {{{"-t", "--type"},
+         Takes::kValue,
+         "GROUP",
+         "which group the values are for",
+         {"jobs", "models", "dev", "tensorboard", "total"}},
         {{"-c", "--cpu"}, Takes::kValue, "CORES", "CPU cores"},
         {{"-M", "--memory"}, Takes::kValue, "AMOUNT", "memory, for instance 256G"},
         {{"-g", "--gpu"}, Takes::kValue, "N", "GPUs"},
         {{"-C", "--count"}, Takes::kValue, "N", "how many at once"},
         {{"-R", "--priority"}, Takes::kValue, "N", "how many of them with high priority"},
-        {{"-P", "--rank"}, Takes::kValue, "RANK", "what high priority means: 1, 2 or 3; 3 comes first", {"1", "2", "3"}},
+        {{"-P", "--rank"},
+         Takes::kValue,
+         "RANK",
+         "what high priority means: 1, 2 or 3; 3 comes first",
+         {"1", "2", "3"}},
         {{"--org_name"}, Takes::kValue, "NAME", "a new name for the organisation"},
         {{"--org_mail"}, Takes::kValue, "ADDRESS", "mail address of the organisation"},
         {{"--project"}, Takes::kValue, "NAME", "its project"},

@@ -54,8 +54,9 @@ TEST_F(QuotaCliTest, ListShowsUsedAndAllowed) {
 }
 
 TEST_F(QuotaCliTest, ARefusedSubmitSaysWhatIsInUse) {
-  platform.Answer("POST " + kV1 + "/train", 403,
-                  R"({"error": true, "message": "quota: train: 4 GPUs asked, 6 used, 8 allowed; wait"})");
+  platform.Answer(
+      "POST " + kV1 + "/train", 403,
+      R"({"error": true, "message": "quota: train: 4 GPUs asked, 6 used, 8 allowed; wait"})");
   Reservation four, two, model;
   four.amounts.gpus = 4;
   two.amounts.gpus = 2;
@@ -65,9 +66,11 @@ TEST_F(QuotaCliTest, ARefusedSubmitSaysWhatIsInUse) {
                   codec::EncodeQuotaHolders({{OrgId{"7"}, "train_job", "detector", "running", four},
                                              {OrgId{"7"}, "train_job", "ocr-sweep", "running", two},
                                              {OrgId{"7"}, "model", "other", "running", model}}));
-  EXPECT_EQ(Run({"jobs", "submit", "-n", "ranker", "-dc", "true", "-g", "4"}), static_cast<int>(ExitCode::kRefused));
-  EXPECT_EQ(io.err, "error: quota: train: 4 GPUs asked, 6 used, 8 allowed; wait\n"
-                    "       in use: detector (4), ocr-sweep (2)\n");
+  EXPECT_EQ(Run({"jobs", "submit", "-n", "ranker", "-dc", "true", "-g", "4"}),
+            static_cast<int>(ExitCode::kRefused));
+  EXPECT_EQ(io.err,
+            "error: quota: train: 4 GPUs asked, 6 used, 8 allowed; wait\n"
+            "       in use: detector (4), ocr-sweep (2)\n");
 }
 
 TEST_F(QuotaCliTest, UpdateFilesAnApplication) {
@@ -91,7 +94,8 @@ TEST_F(QuotaCliTest, ApplicationsAreListedAndDecided) {
   EXPECT_EQ(Run({"quota", "applications", "--all", "--state", "pending"}), 0) << io.err;
   EXPECT_THAT(io.out, HasSubstr("12 GPU"));
   EXPECT_THAT(io.out, HasSubstr("deadline"));
-  EXPECT_THAT(platform.requests(), Contains("GET /cloud_ml/v1/application?org_id=-1&state=pending"));
+  EXPECT_THAT(platform.requests(),
+              Contains("GET /cloud_ml/v1/application?org_id=-1&state=pending"));
   a.state = ApplicationState::kGranted;
   a.granted.gpu_limit = "8";
   platform.Answer("POST " + kV1 + "/application/k3v9/grant", 200, codec::EncodeApplication(a));
@@ -110,9 +114,12 @@ TEST_F(QuotaCliTest, SetTakesANameAndChecksValues) {
   EXPECT_EQ(Run({"quota", "set", "vision", "-t", "jobs", "-g", "8"}), 0) << io.err;
   EXPECT_THAT(platform.requests(), Contains("PUT /cloud_ml/v1/quota/7"));
   EXPECT_EQ(Run({"quota", "set", "7", "-t", "total", "-M", "INF"}), 0) << io.err;
-  EXPECT_EQ(Run({"quota", "set", "nobody", "-t", "jobs", "-g", "8"}), static_cast<int>(ExitCode::kNotFound));
-  EXPECT_EQ(Run({"quota", "set", "7", "-t", "jobs", "-g", "many"}), static_cast<int>(ExitCode::kUsage));
-  EXPECT_EQ(Run({"quota", "set", "7", "-t", "total", "-C", "3"}), static_cast<int>(ExitCode::kUsage));
+  EXPECT_EQ(Run({"quota", "set", "nobody", "-t", "jobs", "-g", "8"}),
+            static_cast<int>(ExitCode::kNotFound));
+  EXPECT_EQ(Run({"quota", "set", "7", "-t", "jobs", "-g", "many"}),
+            static_cast<int>(ExitCode::kUsage));
+  EXPECT_EQ(Run({"quota", "set", "7", "-t", "total", "-C", "3"}),
+            static_cast<int>(ExitCode::kUsage));
   EXPECT_EQ(Run({"quota", "set", "7", "-g", "3"}), static_cast<int>(ExitCode::kUsage));
   EXPECT_EQ(Run({"quota", "set", "7"}), static_cast<int>(ExitCode::kUsage));
 }
@@ -123,15 +130,23 @@ TEST_F(QuotaCliTest, NodesAndResources) {
   n.millicores_used = 1500;
   n.gpus_used = 1;
   n.cordon = Cordon{"gpu-01", "Xid 79", "ann", {}};
-  n.users.push_back({ResourceId{"r"}, ResourceKind::kTrainJob, OrgId{"7"}, "vision", "ranker", "running", {1500, 0, 1, 0, 0}, {0}});
+  n.users.push_back({ResourceId{"r"},
+                     ResourceKind::kTrainJob,
+                     OrgId{"7"},
+                     "vision",
+                     "ranker",
+                     "running",
+                     {1500, 0, 1, 0, 0},
+                     {0}});
   platform.Answer("GET " + kV1 + "/nodes", 200, codec::EncodeNodes({n}));
   platform.Answer("GET " + kV1 + "/nodes/gpu-01", 200, codec::EncodeNode(n));
   platform.Answer("POST " + kV1 + "/nodes/gpu-01/cordon", 200, codec::EncodeNode(n));
   platform.Answer("POST " + kV1 + "/nodes/gpu-01/uncordon", 200, codec::EncodeNode(n));
   platform.Answer("GET " + kV1 + "/resources", 200, codec::EncodeResources({n}));
   EXPECT_EQ(Run({"node", "list"}), 0) << io.err;
-  EXPECT_EQ(io.out, "NODE    STATE     CPU    MEMORY  GPU       JOBS  WHY\n"
-                    "gpu-01  cordoned  1.5/8  0K/32G  1/1 v100     1  Xid 79\n");
+  EXPECT_EQ(io.out,
+            "NODE    STATE     CPU    MEMORY  GPU       JOBS  WHY\n"
+            "gpu-01  cordoned  1.5/8  0K/32G  1/1 v100     1  Xid 79\n");
   EXPECT_EQ(Run({"node", "describe", "gpu-01"}), 0) << io.err;
   EXPECT_THAT(io.out, HasSubstr("ranker of vision"));
   EXPECT_THAT(io.out, HasSubstr("rack=r1"));

@@ -109,13 +109,16 @@ std::string EncodeNode(const NodeState& node) {
 
 std::string EncodeNodes(const std::vector<NodeState>& nodes) { return ListOf(nodes, WriteNode); }
 
-std::string EncodeResources(const std::vector<NodeState>& nodes) { return ListOf(nodes, WriteFree); }
+std::string EncodeResources(const std::vector<NodeState>& nodes) {
+  return ListOf(nodes, WriteFree);
+}
 
 Result<std::string> DecodeReason(std::string_view body) {
   if (Trim(body).empty()) return std::string();
   const auto parsed = Document::Parse(body);
   if (!parsed.ok()) return Error(Code::kInvalidArgument, "body: " + parsed.error().message());
-  if (!parsed.value().IsObject()) return Error(Code::kInvalidArgument, "body: a JSON object is expected");
+  if (!parsed.value().IsObject())
+    return Error(Code::kInvalidArgument, "body: a JSON object is expected");
   const Document reason = parsed.value().Get("reason");
   if (reason.IsNull() || reason.IsString()) return reason.Str();
   return Error(Code::kInvalidArgument, "reason: a text is expected");
@@ -133,9 +136,11 @@ std::string EncodeCordonDocument(const Cordon& cordon) {
 
 Result<Cordon> DecodeCordonDocument(std::string_view body) {
   const auto parsed = Document::Parse(body);
-  if (!parsed.ok() || !parsed.value().IsObject()) return Error(Code::kDataLoss, "a cordon cannot be read back");
+  if (!parsed.ok() || !parsed.value().IsObject())
+    return Error(Code::kDataLoss, "a cordon cannot be read back");
   const Document& d = parsed.value();
-  return Cordon{"", d.Get("reason").Str(), d.Get("by").Str(), SysTime{std::chrono::milliseconds{d.Get("since").Int()}}};
+  return Cordon{"", d.Get("reason").Str(), d.Get("by").Str(),
+                SysTime{std::chrono::milliseconds{d.Get("since").Int()}}};
 }
 
 }  // namespace cml::codec

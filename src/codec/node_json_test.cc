@@ -9,12 +9,19 @@ namespace {
 
 NodeState GpuNode() {
   NodeState n;
-  n.node = {"gpu-01", 8000, 32LL << 30, {{0, "v100", "GPU-a"}, {1, "v100", "GPU-b"}}, {{"disk", "ssd"}}};
+  n.node = {
+      "gpu-01", 8000, 32LL << 30, {{0, "v100", "GPU-a"}, {1, "v100", "GPU-b"}}, {{"disk", "ssd"}}};
   n.millicores_used = 1500;
   n.memory_used = 4LL << 30;
   n.gpus_used = 1;
-  n.users.push_back({ResourceId{"r1"}, ResourceKind::kTrainJob, OrgId{"7"}, "vision", "ranker", "running",
-                     {1500, 4LL << 30, 1, 0, 0}, {1}});
+  n.users.push_back({ResourceId{"r1"},
+                     ResourceKind::kTrainJob,
+                     OrgId{"7"},
+                     "vision",
+                     "ranker",
+                     "running",
+                     {1500, 4LL << 30, 1, 0, 0},
+                     {1}});
   return n;
 }
 

@@ -12,7 +12,8 @@ namespace {
 constexpr std::size_t kMostText = 1000;
 
 void WriteLimits(JsonWriter& w, const Quota& quota) {
-  for (const QuotaField& f : AllQuotaFields()) w.Field(NameOf(f), FormatQuotaValue(f, LimitIn(quota, f)));
+  for (const QuotaField& f : AllQuotaFields())
+    w.Field(NameOf(f), FormatQuotaValue(f, LimitIn(quota, f)));
 }
 
 void WriteStanding(JsonWriter& w, const QuotaStanding& s) {
@@ -65,7 +66,8 @@ void WriteWithTimes(JsonWriter& w, const QuotaApplication& a) {
 Result<Document> ParseBody(std::string_view body) {
   auto d = Document::Parse(body);
   if (!d.ok()) return Error(Code::kInvalidArgument, "body: " + d.error().message());
-  if (!d.value().IsObject()) return Error(Code::kInvalidArgument, "body: a JSON object is expected");
+  if (!d.value().IsObject())
+    return Error(Code::kInvalidArgument, "body: a JSON object is expected");
   return d;
 }
 
@@ -73,9 +75,11 @@ Result<Document> ParseBody(std::string_view body) {
 Status ReadText(const Document& object, std::string_view name, std::string& into) {
   const Document value = object.Get(name);
   switch (value.kind()) {
-    case Document::Kind::kNull: return Ok{};
+    case Document::Kind::kNull:
+      return Ok{};
     case Document::Kind::kString:
-    case Document::Kind::kNumber: break;
+    case Document::Kind::kNumber:
+      break;
     case Document::Kind::kBool:
     case Document::Kind::kArray:
     case Document::Kind::kObject:
@@ -139,7 +143,8 @@ std::string EncodeQuotaHolders(const std::vector<QuotaHolder>& holders) {
   JsonWriter w(256 * (holders.size() + 1));
   w.Open('{').Name("data").Open('[');
   for (const QuotaHolder& h : holders) {
-    const QuotaField memory{h.reserved.group, QuotaMeasure::kMemory}, cpu{h.reserved.group, QuotaMeasure::kCpu};
+    const QuotaField memory{h.reserved.group, QuotaMeasure::kMemory},
+        cpu{h.reserved.group, QuotaMeasure::kCpu};
     const Amounts& a = h.reserved.amounts;
     w.Open('{');
     w.Field("org_id", h.org.str());
@@ -205,7 +210,8 @@ std::string EncodeApplication(const QuotaApplication& application) {
   return w.Take();
 }
 
-std::string EncodeApplications(const std::vector<QuotaApplication>& applications, std::string_view next_page) {
+std::string EncodeApplications(const std::vector<QuotaApplication>& applications,
+                               std::string_view next_page) {
   JsonWriter w(1024 * (applications.size() + 1));
   w.Open('{').Name("data").Open('[');
   for (const QuotaApplication& a : applications) {
@@ -236,7 +242,8 @@ Result<QuotaApplication> DecodeApplicationDocument(std::string_view body) {
   if (parsed.ok()) {
     const Document& object = parsed.value();
     const auto state = ParseApplicationState(object.Get("state").Str());
-    if (state && ReadRequest(object, a).ok() && ReadAmounts(object.Get("granted"), a.granted).ok()) {
+    if (state && ReadRequest(object, a).ok() &&
+        ReadAmounts(object.Get("granted"), a.granted).ok()) {
       a.id = object.Get("id").Str();
       a.org = OrgId{object.Get("org_id").Str()};
       a.applicant = object.Get("applicant").Str();

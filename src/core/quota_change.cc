@@ -15,26 +15,37 @@ std::string_view ScopeOf(const QuotaField& f) { return f.group ? ToString(*f.gro
 
 std::string NameWith(const QuotaField& f, std::string_view suffix) {
   switch (f.measure) {
-    case QuotaMeasure::kMemory: return fmt::format("{}_memory_{}", ScopeOf(f), suffix);
-    case QuotaMeasure::kCpu: return fmt::format("{}_cpu_{}", ScopeOf(f), suffix);
-    case QuotaMeasure::kGpu: return fmt::format("{}_gpu_{}", ScopeOf(f), suffix);
+    case QuotaMeasure::kMemory:
+      return fmt::format("{}_memory_{}", ScopeOf(f), suffix);
+    case QuotaMeasure::kCpu:
+      return fmt::format("{}_cpu_{}", ScopeOf(f), suffix);
+    case QuotaMeasure::kGpu:
+      return fmt::format("{}_gpu_{}", ScopeOf(f), suffix);
     case QuotaMeasure::kCount:
       if (f.group == QuotaGroup::kTensorboard) return fmt::format("tensorboard_{}", suffix);
       return fmt::format("{}_count_{}", ScopeOf(f), suffix);
-    case QuotaMeasure::kPriority: return fmt::format("{}_priority_{}", ScopeOf(f), suffix);
-    case QuotaMeasure::kRank: return fmt::format("{}_priority_rank", ScopeOf(f));
+    case QuotaMeasure::kPriority:
+      return fmt::format("{}_priority_{}", ScopeOf(f), suffix);
+    case QuotaMeasure::kRank:
+      return fmt::format("{}_priority_rank", ScopeOf(f));
   }
   return "";
 }
 
-std::optional<std::int64_t> GroupQuota::* LimitOf(QuotaMeasure m) {
+std::optional<std::int64_t> GroupQuota::*LimitOf(QuotaMeasure m) {
   switch (m) {
-    case QuotaMeasure::kMemory: return &GroupQuota::memory_bytes;
-    case QuotaMeasure::kCpu: return &GroupQuota::millicores;
-    case QuotaMeasure::kGpu: return &GroupQuota::gpus;
-    case QuotaMeasure::kCount: return &GroupQuota::count;
-    case QuotaMeasure::kPriority: return &GroupQuota::priority;
-    case QuotaMeasure::kRank: return nullptr;
+    case QuotaMeasure::kMemory:
+      return &GroupQuota::memory_bytes;
+    case QuotaMeasure::kCpu:
+      return &GroupQuota::millicores;
+    case QuotaMeasure::kGpu:
+      return &GroupQuota::gpus;
+    case QuotaMeasure::kCount:
+      return &GroupQuota::count;
+    case QuotaMeasure::kPriority:
+      return &GroupQuota::priority;
+    case QuotaMeasure::kRank:
+      return nullptr;
   }
   return nullptr;
 }
@@ -48,7 +59,8 @@ bool IsWithoutLimit(std::string_view text) {
 
 // "0", "0.0", "0K", "0.00G": quantities refuse it, a quota may be nothing at all.
 bool IsZero(std::string_view text) {
-  if (!text.empty() && (text.back() == 'K' || text.back() == 'M' || text.back() == 'G')) text.remove_suffix(1);
+  if (!text.empty() && (text.back() == 'K' || text.back() == 'M' || text.back() == 'G'))
+    text.remove_suffix(1);
   return !text.empty() && text.size() < 8 && text.find('0') != std::string_view::npos &&
          text.find_first_not_of("0.") == std::string_view::npos;
 }
@@ -77,7 +89,8 @@ const std::vector<QuotaField>& AllQuotaFields() {
   static const std::vector<QuotaField> kFields = [] {
     std::vector<QuotaField> all;
     for (const QuotaGroup group : kQuotaGroups) {
-      for (const QuotaMeasure m : {kMemory, kCpu, kGpu, kCount, kPriority, kRank}) all.push_back({group, m});
+      for (const QuotaMeasure m : {kMemory, kCpu, kGpu, kCount, kPriority, kRank})
+        all.push_back({group, m});
     }
     for (const QuotaMeasure m : {kMemory, kCpu, kGpu}) all.push_back({std::nullopt, m});
     return all;
@@ -100,12 +113,18 @@ std::optional<std::int64_t> LimitIn(const Quota& quota, const QuotaField& field)
 std::int64_t UsedIn(const QuotaUse& used, const QuotaField& field) {
   const Amounts amounts = field.group ? used.of(*field.group) : used.total();
   switch (field.measure) {
-    case QuotaMeasure::kMemory: return amounts.memory_bytes;
-    case QuotaMeasure::kCpu: return amounts.millicores;
-    case QuotaMeasure::kGpu: return amounts.gpus;
-    case QuotaMeasure::kCount: return amounts.count;
-    case QuotaMeasure::kPriority: return amounts.priority;
-    case QuotaMeasure::kRank: return 0;
+    case QuotaMeasure::kMemory:
+      return amounts.memory_bytes;
+    case QuotaMeasure::kCpu:
+      return amounts.millicores;
+    case QuotaMeasure::kGpu:
+      return amounts.gpus;
+    case QuotaMeasure::kCount:
+      return amounts.count;
+    case QuotaMeasure::kPriority:
+      return amounts.priority;
+    case QuotaMeasure::kRank:
+      return 0;
   }
   return 0;
 }
@@ -124,15 +143,19 @@ Quota Changed(Quota quota, const std::vector<QuotaSetting>& settings) {
 
 std::string_view ToString(ApplicationState state) {
   switch (state) {
-    case ApplicationState::kPending: return "pending";
-    case ApplicationState::kGranted: return "granted";
-    case ApplicationState::kDeclined: return "declined";
+    case ApplicationState::kPending:
+      return "pending";
+    case ApplicationState::kGranted:
+      return "granted";
+    case ApplicationState::kDeclined:
+      return "declined";
   }
   return "";
 }
 
 std::optional<ApplicationState> ParseApplicationState(std::string_view word) {
-  for (const auto s : {ApplicationState::kPending, ApplicationState::kGranted, ApplicationState::kDeclined}) {
+  for (const auto s :
+       {ApplicationState::kPending, ApplicationState::kGranted, ApplicationState::kDeclined}) {
     if (word == ToString(s)) return s;
   }
   return std::nullopt;
@@ -170,7 +193,8 @@ Result<std::vector<QuotaSetting>> SettingsFor(QuotaGroup group, const QuotaAmoun
   return settings;
 }
 
-Result<std::optional<std::int64_t>> ParseQuotaValue(const QuotaField& field, std::string_view text) {
+Result<std::optional<std::int64_t>> ParseQuotaValue(const QuotaField& field,
+                                                    std::string_view text) {
   const bool is_rank = field.measure == QuotaMeasure::kRank;
   if (!is_rank && IsWithoutLimit(text)) return std::optional<std::int64_t>{};
   switch (field.measure) {
@@ -199,12 +223,15 @@ Result<std::optional<std::int64_t>> ParseQuotaValue(const QuotaField& field, std
 
 std::string FormatQuotaValue(const QuotaField& field, std::optional<std::int64_t> value) {
   switch (field.measure) {
-    case QuotaMeasure::kMemory: return value ? ExactMemory(*value) : "-1.0K";
-    case QuotaMeasure::kCpu: return value ? FormatCpu(*value) : "-1.0";
+    case QuotaMeasure::kMemory:
+      return value ? ExactMemory(*value) : "-1.0K";
+    case QuotaMeasure::kCpu:
+      return value ? FormatCpu(*value) : "-1.0";
     case QuotaMeasure::kGpu:
     case QuotaMeasure::kCount:
     case QuotaMeasure::kPriority:
-    case QuotaMeasure::kRank: return std::to_string(value.value_or(-1));
+    case QuotaMeasure::kRank:
+      return std::to_string(value.value_or(-1));
   }
   return "";
 }

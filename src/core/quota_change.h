@@ -78,7 +78,7 @@ struct QuotaApplication {
   std::string region;   // where the applicant sent it
   std::string service;  // "jobs", "models", "dev" or "tensorboard"
   QuotaAmounts asked, granted;
-  std::string comment;  // of the applicant
+  std::string comment;    // of the applicant
   std::string applicant;  // user, or access key
   ApplicationState state = ApplicationState::kPending;
   std::string message;  // of the administrator

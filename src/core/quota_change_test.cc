@@ -21,9 +21,10 @@ TEST(QuotaChangeTest, FieldsHaveTheNamesOfTheContract) {
     EXPECT_TRUE(used.empty() || names.insert(used).second) << used;
   }
   for (const std::string name :
-       {"train_memory_quota", "train_memory_used", "model_cpu_quota", "dev_gpu_used", "dev_count_quota",
-        "tensorboard_quota", "tensorboard_used", "total_memory_quota", "total_cpu_used", "total_gpu_quota",
-        "train_priority_quota", "train_priority_used", "train_priority_rank", "tensorboard_priority_rank"}) {
+       {"train_memory_quota", "train_memory_used", "model_cpu_quota", "dev_gpu_used",
+        "dev_count_quota", "tensorboard_quota", "tensorboard_used", "total_memory_quota",
+        "total_cpu_used", "total_gpu_quota", "train_priority_quota", "train_priority_used",
+        "train_priority_rank", "tensorboard_priority_rank"}) {
     EXPECT_TRUE(names.contains(name)) << name;
   }
 }
@@ -35,9 +36,17 @@ TEST(QuotaChangeTest, ValuesAreReadByTheirMeasure) {
   EXPECT_EQ(ParseQuotaValue(kTrainMemory, "0K").value(), 0);
   EXPECT_EQ(ParseQuotaValue(kTotalGpu, "8").value(), 8);
   EXPECT_EQ(ParseQuotaValue(kTrainRank, "3").value(), 3);
-  for (const auto& [field, text] : {std::pair{kTrainCpu, "x"}, {kTrainCpu, ""}, {kTrainCpu, "-2"}, {kTrainMemory, "8"},
-                                    {kTrainMemory, "8GB"}, {kTotalGpu, "1.5"}, {kTotalGpu, "-2"}, {kBoards, ""},
-                                    {kTotalGpu, "1000000001"}, {kTrainRank, "4"}, {kTrainRank, "-1"}}) {
+  for (const auto& [field, text] : {std::pair{kTrainCpu, "x"},
+                                    {kTrainCpu, ""},
+                                    {kTrainCpu, "-2"},
+                                    {kTrainMemory, "8"},
+                                    {kTrainMemory, "8GB"},
+                                    {kTotalGpu, "1.5"},
+                                    {kTotalGpu, "-2"},
+                                    {kBoards, ""},
+                                    {kTotalGpu, "1000000001"},
+                                    {kTrainRank, "4"},
+                                    {kTrainRank, "-1"}}) {
     const auto refused = ParseQuotaValue(field, text);
     ASSERT_FALSE(refused.ok()) << NameOf(field) << " " << text;
     EXPECT_EQ(refused.error().code(), Code::kInvalidArgument);
@@ -71,7 +80,8 @@ TEST(QuotaChangeTest, OnlyWhatIsNamedChanges) {
   Quota quota;
   quota.of(QuotaGroup::kTrain).gpus = 8;
   quota.of(QuotaGroup::kTrain).millicores = 4000;
-  const Quota after = Changed(quota, {{kTrainCpu, {}}, {kTotalGpu, 16}, {kTrainRank, 3}, {kBoards, 2}});
+  const Quota after =
+      Changed(quota, {{kTrainCpu, {}}, {kTotalGpu, 16}, {kTrainRank, 3}, {kBoards, 2}});
   EXPECT_EQ(after.of(QuotaGroup::kTrain).gpus, 8);
   EXPECT_EQ(after.of(QuotaGroup::kTrain).millicores, std::nullopt);
   EXPECT_EQ(after.total.gpus, 16);
@@ -90,7 +100,8 @@ TEST(QuotaChangeTest, AnApplicationSetsTheFieldsOfItsService) {
   EXPECT_EQ(settings[1].limit, 16LL << 30);
   const auto refused = SettingsFor(QuotaGroup::kDev, {"8", "16G", "0.5", ""});
   ASSERT_FALSE(refused.ok());
-  EXPECT_TRUE(refused.error().message().starts_with("gpu_limit \"0.5\"")) << refused.error().message();
+  EXPECT_TRUE(refused.error().message().starts_with("gpu_limit \"0.5\""))
+      << refused.error().message();
 }
 
 TEST(QuotaChangeTest, UseIsReadByField) {

@@ -93,7 +93,8 @@ Result<NodeState> Nodes::Find(const std::string& name) {
     if (state.node.name == name) return std::move(state);
     known.push_back(state.node.name);
   }
-  return Error(Code::kNotFound, fmt::format("there is no node {}; there are {}", Quote(name), Join(known, ", ")));
+  return Error(Code::kNotFound,
+               fmt::format("there is no node {}; there are {}", Quote(name), Join(known, ", ")));
 }
 
 Status Nodes::Write(const Caller& caller, DocumentWrite write, std::string before) {
@@ -101,24 +102,29 @@ Status Nodes::Write(const Caller& caller, DocumentWrite write, std::string befor
   store::Alongside with;
   Caller platform = caller;
   platform.org = caller.home;
-  with.audit = AuditOf(platform, d_.clock.Now(), {"node " + name, std::move(before), write.document.body});
+  with.audit =
+      AuditOf(platform, d_.clock.Now(), {"node " + name, std::move(before), write.document.body});
   with.documents.push_back(std::move(write));
   CML_RETURN_IF_ERROR(d_.store.Commit(with));
   Audited(caller);
   return Ok{};
 }
 
-Result<NodeState> Nodes::Cordon(const Caller& caller, const std::string& name, const std::string& reason) {
+Result<NodeState> Nodes::Cordon(const Caller& caller, const std::string& name,
+                                const std::string& reason) {
   if (reason.size() > kMostReason) {
     return Error(Code::kInvalidArgument, fmt::format("reason: at most {} bytes", kMostReason));
   }
   CML_ASSIGN_OR_RETURN(const NodeState now, Find(name));
   {
     const std::lock_guard lock(mu_);
-    const cml::Cordon cordon{name, reason, caller.user.empty() ? caller.key.str() : caller.user, d_.clock.Now()};
+    const cml::Cordon cordon{name, reason, caller.user.empty() ? caller.key.str() : caller.user,
+                             d_.clock.Now()};
     const std::string before = now.cordon ? codec::EncodeCordonDocument(*now.cordon) : "";
     DocumentWrite write;
-    write.document = {DocumentKind::kSetting, OrgId{}, kPrefix + name, codec::EncodeCordonDocument(cordon), cordon.since, {}};
+    write.document = {DocumentKind::kSetting, OrgId{},
+                      kPrefix + name,         codec::EncodeCordonDocument(cordon),
+                      cordon.since,           {}};
     CML_RETURN_IF_ERROR(Write(caller, std::move(write), before));
   }
   CML_RETURN_IF_ERROR(Recover());

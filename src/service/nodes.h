@@ -22,8 +22,8 @@ class Nodes {
   struct Deps {
     store::Store& store;
     const Clock& clock;
-    std::function<ClusterBook()> book;                            // what is given out just now
-    std::function<void(std::set<std::string> nodes)> keep_free;   // these get no new jobs
+    std::function<ClusterBook()> book;                           // what is given out just now
+    std::function<void(std::set<std::string> nodes)> keep_free;  // these get no new jobs
   };
   explicit Nodes(Deps deps) : d_(std::move(deps)) {}
 
@@ -34,7 +34,8 @@ class Nodes {
   Result<NodeState> Find(const std::string& node);
 
   // Both are idempotent; a second cordon changes the reason.
-  Result<NodeState> Cordon(const Caller& caller, const std::string& node, const std::string& reason);
+  Result<NodeState> Cordon(const Caller& caller, const std::string& node,
+                           const std::string& reason);
   Result<NodeState> Uncordon(const Caller& caller, const std::string& node);
 
  private:

@@ -19,18 +19,21 @@ class NodesTest : public ::testing::Test {
   NodesTest() {
     org_ = store_.CreateOrg(Org{{}, "vision", {}, 0}).value().id;
     admin_ = {org_, KeyRole::kPlatformAdmin, AccessKey{"ak"}, "ann", org_, &request_};
-    book_.nodes = {{"gpu-01", 8000, 32LL << 30, {{0, "v100", "a"}, {1, "v100", "b"}}, {}}, {"cpu-01", 4000, 8LL << 30, {}, {}}};
+    book_.nodes = {{"gpu-01", 8000, 32LL << 30, {{0, "v100", "a"}, {1, "v100", "b"}}, {}},
+                   {"cpu-01", 4000, 8LL << 30, {}, {}}};
     TrainJob job;
     job.meta = {ResourceId{"r1"}, org_, "ranker", clock_.now, clock_.now};
     job.wish.spec.job_name = "ranker";
     job.wish.starts = job.record.starts = 1;
     job.record.state = TrainJobState::kRunning;
     EXPECT_TRUE(store::TrainJobRows(store_).Create(job, {}).ok());
-    book_.shares = {{job.meta.id, {"gpu-01", {1}}, {2000, 4LL << 30, 1, 0, 0}}, {ResourceId{"gone"}, {"cpu-01", {}}, {500, 1, 0, 0, 0}}};
+    book_.shares = {{job.meta.id, {"gpu-01", {1}}, {2000, 4LL << 30, 1, 0, 0}},
+                    {ResourceId{"gone"}, {"cpu-01", {}}, {500, 1, 0, 0, 0}}};
   }
   std::unique_ptr<Nodes> Make() {
-    return std::make_unique<Nodes>(Nodes::Deps{store_, clock_, [this] { return book_; },
-                                               [this](std::set<std::string> nodes) { free_ = std::move(nodes); }});
+    return std::make_unique<Nodes>(
+        Nodes::Deps{store_, clock_, [this] { return book_; },
+                    [this](std::set<std::string> nodes) { free_ = std::move(nodes); }});
   }
 
   HandClock clock_;
@@ -77,7 +80,8 @@ TEST_F(NodesTest, UnknownNodesAreNamed) {
   const auto r = nodes_->Cordon(admin_, "gpu-99", "");
   EXPECT_EQ(r.error().code(), Code::kNotFound);
   EXPECT_NE(r.error().message().find("gpu-01"), std::string::npos);
-  EXPECT_EQ(nodes_->Cordon(admin_, "gpu-01", std::string(501, 'x')).error().code(), Code::kInvalidArgument);
+  EXPECT_EQ(nodes_->Cordon(admin_, "gpu-01", std::string(501, 'x')).error().code(),
+            Code::kInvalidArgument);
   EXPECT_TRUE(free_.empty());
 }
 

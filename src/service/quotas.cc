@@ -29,7 +29,9 @@ Caller For(const Caller& caller, const OrgId& org) {
   return c;
 }
 
-std::string Who(const Caller& caller) { return caller.user.empty() ? caller.key.str() : caller.user; }
+std::string Who(const Caller& caller) {
+  return caller.user.empty() ? caller.key.str() : caller.user;
+}
 
 bool LooksLikeMail(std::string_view s) {
   const auto at = s.find('@');
@@ -72,12 +74,14 @@ Result<std::vector<QuotaHolder>> Quotas::Holders(const std::optional<OrgId>& org
       if (!row.ok() && row.error().code() == Code::kNotFound) continue;
       CML_ASSIGN_OR_RETURN(store::Row r, std::move(row));
       if ((org && r.meta.org != *org) || r.reserved.amounts == Amounts{}) continue;
-      holders.push_back({r.meta.org, std::string(ToString(kind)), r.meta.name, r.state, r.reserved});
+      holders.push_back(
+          {r.meta.org, std::string(ToString(kind)), r.meta.name, r.state, r.reserved});
     }
   }
   std::ranges::stable_sort(holders, [](const QuotaHolder& a, const QuotaHolder& b) {
     const Amounts &x = a.reserved.amounts, &y = b.reserved.amounts;
-    return std::tie(x.gpus, x.millicores, x.memory_bytes) > std::tie(y.gpus, y.millicores, y.memory_bytes);
+    return std::tie(x.gpus, x.millicores, x.memory_bytes) >
+           std::tie(y.gpus, y.millicores, y.memory_bytes);
   });
   return holders;
 }
@@ -110,8 +114,9 @@ Status Quotas::Write(const Caller& caller, const QuotaWrite& write) {
     store::Alongside with;
     with.documents = write.with;
     with.documents.push_back(std::move(seal));
-    with.audit = AuditOf(For(caller, write.org), d_.clock.Now(),
-                         {write.target, codec::EncodeQuotaLimits(before), codec::EncodeQuotaLimits(after)});
+    with.audit =
+        AuditOf(For(caller, write.org), d_.clock.Now(),
+                {write.target, codec::EncodeQuotaLimits(before), codec::EncodeQuotaLimits(after)});
     const Status put = d_.store.PutQuota(write.org, after, with);
     if (put.ok()) {
       Audited(caller);
@@ -124,21 +129,25 @@ Status Quotas::Write(const Caller& caller, const QuotaWrite& write) {
       const Document& other = write.with.front().document;
       const auto now = d_.store.GetDocument(other.kind, other.org, other.key);
       if (!now.ok()) return now.error();
-      if (now.value().revision != other.revision) return Error(Code::kConflict, "somebody else decided it just now; look again");
+      if (now.value().revision != other.revision)
+        return Error(Code::kConflict, "somebody else decided it just now; look again");
     }
   }
   return Error(Code::kUnavailable, "the quota is changed by many at once; try again");
 }
 
-Result<QuotaStanding> Quotas::Update(const Caller& caller, const OrgId& org, const QuotaChange& change) {
+Result<QuotaStanding> Quotas::Update(const Caller& caller, const OrgId& org,
+                                     const QuotaChange& change) {
   if (change.empty()) {
-    return Error(Code::kInvalidArgument, "nothing to change: give at least one field, for instance train_gpu_quota");
+    return Error(Code::kInvalidArgument,
+                 "nothing to change: give at least one field, for instance train_gpu_quota");
   }
   CML_RETURN_IF_ERROR(Read(org));
   const OrgWords words{change.org_name, change.org_mail, change.project};
   if (!words.empty()) CML_RETURN_IF_ERROR(d_.change_org(For(caller, org), org, words));
   if (!change.settings.empty()) {
-    CML_RETURN_IF_ERROR(Write(caller, {org, change.settings, {}, "quota of organisation " + org.str()}));
+    CML_RETURN_IF_ERROR(
+        Write(caller, {org, change.settings, {}, "quota of organisation " + org.str()}));
   }
   return Read(org);
 }
@@ -146,7 +155,8 @@ Result<QuotaStanding> Quotas::Update(const Caller& caller, const OrgId& org, con
 Status Quotas::GiveDefault(const OrgId& org) {
   if (d_.for_new == Quota{}) return Ok{};
   store::Alongside with;
-  with.documents.push_back({{DocumentKind::kSetting, org, kSeal, "{}", d_.clock.Now(), {}}, DocumentWrite::Act::kInsert});
+  with.documents.push_back({{DocumentKind::kSetting, org, kSeal, "{}", d_.clock.Now(), {}},
+                            DocumentWrite::Act::kInsert});
   const Status put = d_.store.PutQuota(org, d_.for_new, with);
   if (!put.ok() && put.error().code() == Code::kAlreadyExists) return Ok{};
   return put;
@@ -190,10 +200,12 @@ Result<std::vector<QuotaApplication>> Quotas::Applications(const std::optional<O
 Result<QuotaApplication> Quotas::Apply(const Caller& caller, QuotaApplication a) {
   const auto group = GroupOfService(a.service);
   if (!group) {
-    return Error(Code::kInvalidArgument, fmt::format("service {}: jobs, models, dev or tensorboard", Quote(a.service)));
+    return Error(Code::kInvalidArgument,
+                 fmt::format("service {}: jobs, models, dev or tensorboard", Quote(a.service)));
   }
   if (a.asked.empty()) {
-    return Error(Code::kInvalidArgument, "nothing is asked for: give cpu_limit, memory_limit, gpu_limit or count_limit");
+    return Error(Code::kInvalidArgument,
+                 "nothing is asked for: give cpu_limit, memory_limit, gpu_limit or count_limit");
   }
   // The amounts are kept as they were sent; one that makes no sense is refused now, not when it is
   // granted. The published client sends the number of CPUs as gpu_limit, which may be a fraction.
@@ -202,10 +214,12 @@ Result<QuotaApplication> Quotas::Apply(const Caller& caller, QuotaApplication a)
   CML_RETURN_IF_ERROR(SettingsFor(*group, checked));
   CML_ASSIGN_OR_RETURN(const QuotaStanding standing, Read(caller.org));
   CML_ASSIGN_OR_RETURN(const auto others, Applications(caller.org));
-  const auto pending = std::ranges::count(others, ApplicationState::kPending, &QuotaApplication::state);
+  const auto pending =
+      std::ranges::count(others, ApplicationState::kPending, &QuotaApplication::state);
   if (static_cast<std::size_t>(pending) >= kMostPending) {
-    return Error(Code::kFailedPrecondition,
-                 fmt::format("{} applications of this organisation wait for an answer already", pending));
+    return Error(
+        Code::kFailedPrecondition,
+        fmt::format("{} applications of this organisation wait for an answer already", pending));
   }
   a.id = NewResourceId().str();
   a.org = caller.org;
@@ -215,7 +229,8 @@ Result<QuotaApplication> Quotas::Apply(const Caller& caller, QuotaApplication a)
   a.created = d_.clock.Now();
   store::Alongside with;
   const std::string body = codec::EncodeApplicationDocument(a);
-  with.documents.push_back({{DocumentKind::kApplication, a.org, a.id, body, a.created, {}}, DocumentWrite::Act::kInsert});
+  with.documents.push_back({{DocumentKind::kApplication, a.org, a.id, body, a.created, {}},
+                            DocumentWrite::Act::kInsert});
   with.audit = AuditOf(caller, a.created, {"quota application " + a.id, "", body});
   CML_RETURN_IF_ERROR(d_.store.Commit(with));
   Audited(caller);
@@ -227,9 +242,11 @@ Result<Quotas::Kept> Quotas::Find(const std::string& id) {
   query.kind = DocumentKind::kApplication;
   query.prefix = id;
   CML_ASSIGN_OR_RETURN(const auto found, d_.store.ListDocuments(query));
-  if (id.empty() || found.empty()) return Error(Code::kNotFound, "there is no quota application " + Quote(id));
+  if (id.empty() || found.empty())
+    return Error(Code::kNotFound, "there is no quota application " + Quote(id));
   if (found.size() > 1) {
-    return Error(Code::kInvalidArgument, "application " + Quote(id) + ": several begin so; give more of the id");
+    return Error(Code::kInvalidArgument,
+                 "application " + Quote(id) + ": several begin so; give more of the id");
   }
   CML_ASSIGN_OR_RETURN(QuotaApplication a, codec::DecodeApplicationDocument(found[0].body));
   return Kept{std::move(a), found[0]};
@@ -239,7 +256,8 @@ Result<Quotas::Kept> Quotas::FindPending(const std::string& id) {
   CML_ASSIGN_OR_RETURN(Kept kept, Find(id));
   if (kept.application.state != ApplicationState::kPending) {
     return Error(Code::kFailedPrecondition,
-                 fmt::format("application {} was {} already", kept.application.id, ToString(kept.application.state)));
+                 fmt::format("application {} was {} already", kept.application.id,
+                             ToString(kept.application.state)));
   }
   return kept;
 }
@@ -251,7 +269,8 @@ DocumentWrite Quotas::Decided(const Kept& kept) const {
   return {std::move(d), DocumentWrite::Act::kReplace};
 }
 
-Result<QuotaApplication> Quotas::Grant(const Caller& caller, const std::string& id, const Decision& decision) {
+Result<QuotaApplication> Quotas::Grant(const Caller& caller, const std::string& id,
+                                       const Decision& decision) {
   CML_ASSIGN_OR_RETURN(Kept kept, FindPending(id));
   QuotaApplication& a = kept.application;
   const auto group = GroupOfService(a.service);
@@ -268,11 +287,13 @@ Result<QuotaApplication> Quotas::Grant(const Caller& caller, const std::string& 
   a.state = ApplicationState::kGranted;
   a.message = decision.message;
   a.decided = d_.clock.Now();
-  CML_RETURN_IF_ERROR(Write(caller, {a.org, settings, {Decided(kept)}, "quota application " + a.id}));
+  CML_RETURN_IF_ERROR(
+      Write(caller, {a.org, settings, {Decided(kept)}, "quota application " + a.id}));
   return a;
 }
 
-Result<QuotaApplication> Quotas::Decline(const Caller& caller, const std::string& id, const std::string& message) {
+Result<QuotaApplication> Quotas::Decline(const Caller& caller, const std::string& id,
+                                         const std::string& message) {
   CML_ASSIGN_OR_RETURN(Kept kept, FindPending(id));
   QuotaApplication& a = kept.application;
   a.state = ApplicationState::kDeclined;
@@ -280,8 +301,9 @@ Result<QuotaApplication> Quotas::Decline(const Caller& caller, const std::string
   a.decided = d_.clock.Now();
   store::Alongside with;
   with.documents.push_back(Decided(kept));
-  with.audit = AuditOf(For(caller, a.org), a.decided,
-                       {"quota application " + a.id, kept.document.body, with.documents[0].document.body});
+  with.audit =
+      AuditOf(For(caller, a.org), a.decided,
+              {"quota application " + a.id, kept.document.body, with.documents[0].document.body});
   const Status done = d_.store.Commit(with);
   if (!done.ok() && done.error().code() == Code::kConflict) {
     return Error(Code::kConflict, "somebody else decided it just now; look again");

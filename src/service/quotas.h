@@ -29,7 +29,8 @@ class Quotas {
   struct Deps {
     store::Store& store;
     const Clock& clock;
-    // Changes the organisation, audited for `caller`; whoever keeps organisations in memory does it.
+    // Changes the organisation, audited for `caller`; whoever keeps organisations in memory does
+    // it.
     std::function<Status(const Caller& caller, const OrgId& org, const OrgWords& words)> change_org;
     Quota for_new;  // of an organisation that is made
   };
@@ -60,8 +61,10 @@ class Quotas {
     QuotaAmounts instead;
     std::string message;
   };
-  Result<QuotaApplication> Grant(const Caller& caller, const std::string& id, const Decision& decision);
-  Result<QuotaApplication> Decline(const Caller& caller, const std::string& id, const std::string& message);
+  Result<QuotaApplication> Grant(const Caller& caller, const std::string& id,
+                                 const Decision& decision);
+  Result<QuotaApplication> Decline(const Caller& caller, const std::string& id,
+                                   const std::string& message);
 
  private:
   struct Kept {

@@ -35,7 +35,9 @@ class QuotasTest : public ::testing::Test {
     c.settings = {{kTrainGpus, n}};
     return c;
   }
-  std::optional<std::int64_t> GpusOf(const OrgId& org) { return store_.GetQuota(org).value().of(QuotaGroup::kTrain).gpus; }
+  std::optional<std::int64_t> GpusOf(const OrgId& org) {
+    return store_.GetQuota(org).value().of(QuotaGroup::kTrain).gpus;
+  }
   std::string LastAudit() {
     const auto lines = store_.ReadAudit({}).value();
     return lines.empty() ? "" : lines.back().text;
@@ -89,7 +91,8 @@ TEST_F(QuotasTest, AChangeIsPartialAuditedAndReadAtOnce) {
   EXPECT_EQ(standing.value().org.project, "ears");
   EXPECT_NE(LastAudit().find("train_cpu_quota"), std::string::npos) << LastAudit();
   EXPECT_EQ(GpusOf(vision_), std::nullopt);
-  EXPECT_EQ(quotas_.Update(admin_, speech_, Gpus({})).value().quota.of(QuotaGroup::kTrain).gpus, std::nullopt);
+  EXPECT_EQ(quotas_.Update(admin_, speech_, Gpus({})).value().quota.of(QuotaGroup::kTrain).gpus,
+            std::nullopt);
   EXPECT_EQ(quotas_.ReadAll().value().size(), 2U);
 }
 
@@ -108,7 +111,8 @@ TEST_F(QuotasTest, ConcurrentChangesOfDifferentFieldsAllCount) {
     std::vector<std::jthread> threads;
     for (std::size_t i = 0; i < fields.size(); ++i) {
       threads.emplace_back([this, i, field = fields[i]] {
-        const Caller quiet{vision_, KeyRole::kPlatformAdmin, AccessKey{"ak"}, "ann", vision_, nullptr};
+        const Caller quiet{vision_, KeyRole::kPlatformAdmin, AccessKey{"ak"}, "ann", vision_,
+                           nullptr};
         QuotaChange change;
         change.settings = {{field, static_cast<std::int64_t>(i + 1)}};
         EXPECT_TRUE(quotas_.Update(quiet, speech_, change).ok());

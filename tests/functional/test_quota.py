@@ -113,7 +113,7 @@ def test_who_uses_which_gpu_and_a_cordon_across_a_restart(small, rest, cloudml):
 
     cloudml.ok("node", "cordon", "gpu-01", "--reason", "GPU 2 failed its test")
     rest.run("waits", "true")
-    wait_for(lambda: "cordoned" in (rest.job("waits")["message"] or ""), 20, lambda: f"a reason: {rest.job('waits')}")
+    wait_for(lambda: "cordoned" in (rest.job("waits").get("message") or ""), 20, lambda: f"a reason: {rest.job('waits')}")
     assert rest.job("ranker")["state"] == "running"
     small.kill9()
     small.start()
