@@ -21,6 +21,7 @@ public_endpoints: [cloud.example.com]
 package_hosts: ["store:9000"]
 default_cpu: 2
 default_memory: 4G
+default_quota: {train_gpu_quota: 8, train_memory_quota: 64G, tensorboard_quota: 2, total_cpu_quota: INF}
 capacity_cpu: 8
 capacity_memory: 16G
 fake_gpus: 4
@@ -35,6 +36,10 @@ log_level: debug
   EXPECT_EQ(c.listen_port, 9000);
   EXPECT_EQ(c.public_endpoints, std::vector<std::string>{"cloud.example.com"});
   EXPECT_EQ(c.default_memory, "4G");
+  EXPECT_EQ(c.default_quota.of(QuotaGroup::kTrain).gpus, 8);
+  EXPECT_EQ(c.default_quota.of(QuotaGroup::kTrain).memory_bytes, 64LL << 30);
+  EXPECT_EQ(c.default_quota.of(QuotaGroup::kTensorboard).count, 2);
+  EXPECT_EQ(c.default_quota.total.millicores, std::nullopt);
   EXPECT_EQ(c.capacity.millicores, 8000);
   EXPECT_EQ(c.capacity.memory_bytes, 16LL << 30);
   EXPECT_EQ(c.fake_gpus, 4);
@@ -47,6 +52,8 @@ TEST(ConfigTest, WhatItDoesNotKnowIsNamed) {
   Config c;
   for (const auto& [text, named] : {std::pair{"defualt_cpu: 2", "defualt_cpu"}, {"default_cpu: many", "default_cpu"},
                                     {"fake_gpus: -1", "fake_gpus"}, {"log_level: loud", "log_level"},
+                                    {"default_quota: {train_gpus: 1}", "default_quota.train_gpus"},
+                                    {"default_quota: {train_gpu_quota: x}", "default_quota.train_gpu_quota"},
                                     {"public_endpoints: x", "public_endpoints"}, {"a: [", "line"}, {"[]", "keys"}}) {
     const Status s = Read(text, c);
     ASSERT_FALSE(s.ok()) << text;
