@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/strings.h"
 #include "core/quantity.h"
+#include "core/quota_change.h"
 
 namespace cml::app {
 namespace {
@@ -164,6 +165,27 @@ Setter Amount(std::string key, std::int64_t& into, Result<std::int64_t> (*parse)
   };
 }
 
+// Fields of the quota object (cloud_ml v1, 11.1) and their values.
+Setter Limits(std::string key, Quota& into) {
+  return [key = std::move(key), &into](const YAML::Node& n) -> Status {
+    if (!n.IsMap()) return Wrong(key, "fields of a quota and their values are expected, for instance train_gpu_quota: 8");
+    for (const auto& entry : n) {
+      const std::string name = entry.first.Scalar();
+      const QuotaField* field = nullptr;
+      std::vector<std::string> names;
+      for (const QuotaField& f : AllQuotaFields()) {
+        names.push_back(NameOf(f));
+        if (names.back() == name) field = &f;
+      }
+      if (field == nullptr) return Wrong(key + "." + name, "there is no such field; there are " + Join(names, ", "));
+      const auto value = ParseQuotaValue(*field, entry.second.IsScalar() ? entry.second.Scalar() : "");
+      if (!value.ok()) return Error(value.error().code(), key + "." + value.error().message());
+      into = Changed(into, {{*field, value.value()}});
+    }
+    return Ok{};
+  };
+}
+
 Setter Level(LogLevel& into) {
   return [&into](const YAML::Node& n) -> Status {
     const std::pair<const char*, LogLevel> levels[] = {{"debug", LogLevel::kDebug},
@@ -203,6 +225,7 @@ Status Apply(const YAML::Node& root, Config& c) {
       {"package_hosts", TextList("package_hosts", c.package_hosts)},
       {"default_cpu", Checked("default_cpu", c.default_cpu, ParseCpu)},
       {"default_memory", Checked("default_memory", c.default_memory, ParseMemory)},
+      {"default_quota", Limits("default_quota", c.default_quota)},
       {"capacity_cpu", Amount("capacity_cpu", c.capacity.millicores, ParseCpu)},
       {"capacity_memory", Amount("capacity_memory", c.capacity.memory_bytes, ParseMemory)},
       {"fake_gpus", Integer("fake_gpus", c.fake_gpus)},

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "core/quota.h"
 #include "core/run.h"
 #include "net/http_server.h"
 
@@ -30,6 +31,7 @@ struct Config {
 
   std::string default_cpu;      // of a job that names none; empty: half the cores, at most 4
   std::string default_memory;   // empty: a quarter of the machine, at most 8G
+  Quota default_quota;          // of organisations that are made; no limits
   Limits capacity;              // to give out; 0: what the machine has
   int fake_gpus = 0;            // for tests
   std::string node_name;

@@ -21,6 +21,7 @@ public_endpoints: [cloud.example.com]
 package_hosts: ["store:9000"]
 default_cpu: 2
 default_memory: 4G
+default_quota: {train_gpu_quota: 8, train_memory_quota: 64G, tensorboard_quota: 2, total_cpu_quota: INF}
 capacity_cpu: 8
 capacity_memory: 16G
 fake_gpus: 4
@@ -38,6 +39,10 @@ tls: {certificate: /c.pem, key: /k.pem, client_ca: /a.pem, client_certificates: 
   EXPECT_EQ(c.listen_port, 9000);
   EXPECT_EQ(c.public_endpoints, std::vector<std::string>{"cloud.example.com"});
   EXPECT_EQ(c.default_memory, "4G");
+  EXPECT_EQ(c.default_quota.of(QuotaGroup::kTrain).gpus, 8);
+  EXPECT_EQ(c.default_quota.of(QuotaGroup::kTrain).memory_bytes, 64LL << 30);
+  EXPECT_EQ(c.default_quota.of(QuotaGroup::kTensorboard).count, 2);
+  EXPECT_EQ(c.default_quota.total.millicores, std::nullopt);
   EXPECT_EQ(c.capacity.millicores, 8000);
   EXPECT_EQ(c.capacity.memory_bytes, 16LL << 30);
   EXPECT_EQ(c.fake_gpus, 4);
@@ -69,6 +74,8 @@ TEST(ConfigTest, WhatItDoesNotKnowIsNamed) {
                                     {"tls: {certificate: c, key: k, client_ca: a}", "tls.client_ca"},
                                     {"tls: {cert: c}", "tls.cert"}, {"tls: yes", "tls"}, {"http: {head_seconds: 0}", "http.head_seconds"},
                                     {"http: {max_connections: 0}", "http.max_connections"}, {"http: {x: 1}", "http.x"},
+                                    {"default_quota: {train_gpus: 1}", "default_quota.train_gpus"},
+                                    {"default_quota: {train_gpu_quota: x}", "default_quota.train_gpu_quota"},
                                     {"a: [", "line"}, {"[]", "keys"}}) {
     const Status s = Read(text, c);
     ASSERT_FALSE(s.ok()) << text;

@@ -39,7 +39,8 @@ Caller On(const OrgId& org, Caller caller) {
 
 }  // namespace
 
-Status OrgAdmin::MakeDefaultBucket(const OrgId& org) {
+Status OrgAdmin::Equip(const OrgId& org) {
+  if (d_.give_quota) CML_RETURN_IF_ERROR(d_.give_quota(org));
   const Status made = d_.objects.MakeBucket(org, kDefaultBucket);
   return made.ok() || made.error().code() == Code::kAlreadyExists ? Status(Ok{}) : made;
 }
@@ -49,7 +50,7 @@ Status OrgAdmin::Repair() {
   for (const Org& org : all) {
     if (org.state == OrgState::kDeleting) continue;
     auto buckets = d_.objects.Buckets(org.id);
-    if (buckets.ok() && buckets.value().empty()) CML_RETURN_IF_ERROR(MakeDefaultBucket(org.id));
+    if (buckets.ok() && buckets.value().empty()) CML_RETURN_IF_ERROR(Equip(org.id));
   }
   return Ok{};
 }
@@ -65,7 +66,7 @@ Result<Org> OrgAdmin::Create(const Caller& caller, const codec::OrgFields& field
   });
   if (!made.ok()) return made.error().code() == Code::kAlreadyExists ? NameTaken(d_.orgs, org) : made.error();
   Audited(caller);
-  CML_RETURN_IF_ERROR(MakeDefaultBucket(made.value().id));
+  CML_RETURN_IF_ERROR(Equip(made.value().id));
   return made;
 }
 
