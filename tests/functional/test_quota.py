@@ -125,3 +125,16 @@ def test_who_uses_which_gpu_and_a_cordon_across_a_restart(small, rest, cloudml):
     cloudml.ok("node", "uncordon", "gpu-01")
     rest.wait("waits", "completed")
     rest.delete_job("ranker")
+
+
+def test_an_organisation_that_is_made_has_the_default_quota(rest):
+    made = rest.post("/org", {"org_name": "vision"})
+    assert made.status == 200, made
+    org = made.json()["org_id"]
+    data = {row["org_name"]: row for row in rest.get("/quota?org_id=-1").json()["data"]}
+    assert set(data) == {"default", "vision"}
+    assert data["vision"]["train_gpu_quota"] == "8"
+    answer = rest.call("PUT", f"/cloud_ml/v1/quota/{org}", {"org_name": "eyes", "train_gpu_quota": None})
+    assert answer.status == 200 and answer.json()["org_name"] == "eyes", answer
+    assert rest.get(f"/quota?org_id={org}").json()["data"][0]["train_gpu_quota"] == "-1"
+    assert rest.call("PUT", f"/cloud_ml/v1/quota/{org}", {"org_name": "default"}).status == 409
