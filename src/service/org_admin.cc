@@ -113,8 +113,15 @@ Result<Org> OrgAdmin::Update(const Caller& caller, const std::string& id_or_name
   return changed;
 }
 
-Status OrgAdmin::KeepFirst(const Org& org, const char* verb) const {
-  if (org.id != d_.orgs.first()) return Ok{};
+Status OrgAdmin::KeepPlatform(const Org& org, const char* verb) const {
+  if (org.id != d_.orgs.first()) {
+    CML_ASSIGN_OR_RETURN(const bool kept, d_.orgs.HasAdministrator({{}, org.id}));
+    if (kept) return Ok{};
+    return Error(Code::kFailedPrecondition,
+                 fmt::format("organisation {} cannot be {}: the last lasting key of a platform administrator is in it; make "
+                             "one in another organisation first",
+                             org.name, verb));
+  }
   return Error(Code::kFailedPrecondition,
                fmt::format("organisation {} cannot be {}: it is the first one, which holds the platform's own keys",
                            org.name, verb));
@@ -125,7 +132,7 @@ Result<Org> OrgAdmin::Suspend(const Caller& caller, const std::string& id_or_nam
     return Error(Code::kInvalidArgument, "reason: missing; say why, its users will read it");
   }
   CML_ASSIGN_OR_RETURN(const Org found, Describe(caller, id_or_name));
-  CML_RETURN_IF_ERROR(KeepFirst(found, "suspended"));
+  CML_RETURN_IF_ERROR(KeepPlatform(found, "suspended"));
   auto changed = Change(caller, found.id, [&](Org& org) -> Status {
     if (org.state == OrgState::kDeleting) {
       return Error(Code::kFailedPrecondition, fmt::format("organisation {} is being deleted", org.name));
@@ -155,7 +162,7 @@ Result<Org> OrgAdmin::Resume(const Caller& caller, const std::string& id_or_name
 
 Result<Org> OrgAdmin::Delete(const Caller& caller, const std::string& id_or_name) {
   CML_ASSIGN_OR_RETURN(const Org found, Describe(caller, id_or_name));
-  CML_RETURN_IF_ERROR(KeepFirst(found, "deleted"));
+  CML_RETURN_IF_ERROR(KeepPlatform(found, "deleted"));
   if (found.id == caller.home) {
     return Error(Code::kFailedPrecondition,
                  fmt::format("organisation {} cannot be deleted with a key of its own; use one of another organisation",

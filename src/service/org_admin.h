@@ -48,7 +48,7 @@ class OrgAdmin {
  private:
   Result<Org> Change(const Caller& caller, const OrgId& id, const std::function<Status(Org&)>& change);
   Status Equip(const OrgId& org);  // its quota, then its default bucket
-  Status KeepFirst(const Org& org, const char* verb) const;
+  Status KeepPlatform(const Org& org, const char* verb) const;
 
   Deps d_;
 };
