@@ -22,6 +22,7 @@
 #include "app/endpoints.h"
 #include "app/metrics.h"
 #include "app/package_fetch.h"
+#include "app/upkeep.h"
 #include "backends/local/local_backend.h"
 #include "backends/local/runtime_catalog.h"
 #include "backends/local/uv_environments.h"
@@ -35,6 +36,7 @@
 #include "crypto/seal.h"
 #include "net/http_server.h"
 #include "objectstore/filesystem/filesystem_store.h"
+#include "service/audit_trail.h"
 #include "service/orgs.h"
 #include "service/train_jobs.h"
 #include "store/sqlite/sqlite_store.h"
@@ -127,6 +129,8 @@ class Server {
     if (front_) front_->BeginDrain();
     if (http_) http_->Drain(kDrain);
     if (runner_) runner_->Stop();
+    upkeep_.reset();
+    if (audit_) audit_->Flush(service::AuditTrail::Which::kAll);
   }
 
  private:
@@ -142,6 +146,7 @@ class Server {
         config_.data / "objects", [this](const OrgId& org) { return OwnerOf(org); }));
     const Status made = objects_->MakeBucket(first_org_.id, kDefaultBucket);
     if (!made.ok() && made.error().code() != Code::kAlreadyExists) return made;
+    audit_ = std::make_unique<service::AuditTrail>(*store_, clock_);
     rows_ = std::make_unique<store::TrainJobRows>(*store_);
     return Ok{};
   }
@@ -202,11 +207,13 @@ class Server {
           CML_ASSIGN_OR_RETURN(auto identity, auth_->Identify(key));
           const auto access = service::MayWrite(identity.caller) ? api::objects::Access::kReadWrite
                                                                  : api::objects::Access::kRead;
-          return api::objects::Caller{identity.caller.org, std::move(identity.secret), access};
+          return api::objects::Caller{identity.caller.org, std::move(identity.secret), access, identity.caller};
         },
         clock_);
     front_ = std::make_unique<api::Front>(
-        *auth_, std::move(table), [this](const net::Request& head) { return object_routes_->Route(head); });
+        api::Front::Deps{*auth_, audit_.get(), clock_, config_.front}, std::move(table),
+        [this](const net::Request& head, api::Admit admit) { return object_routes_->Route(head, std::move(admit)); });
+    upkeep_ = std::make_unique<Upkeep>(std::chrono::seconds{5}, [this] { audit_->Flush(); });
     net::ServerOptions options;
     options.address = config_.listen_address;
     options.port = config_.listen_port;
@@ -303,6 +310,7 @@ class Server {
   std::unique_ptr<SealedBox> box_;
   std::unique_ptr<service::Orgs> orgs_;
   std::unique_ptr<objectstore::FilesystemStore> objects_;
+  std::unique_ptr<service::AuditTrail> audit_;
   std::unique_ptr<store::TrainJobRows> rows_;
   local::Catalog catalog_;
   std::unique_ptr<PackageFetch> fetch_;
@@ -315,6 +323,7 @@ class Server {
   std::unique_ptr<api::Authenticator> auth_;
   std::unique_ptr<api::objects::ObjectRoutes> object_routes_;
   std::unique_ptr<api::Front> front_;
+  std::unique_ptr<Upkeep> upkeep_;
   std::unique_ptr<net::HttpServer> http_;
 };
 
@@ -322,6 +331,7 @@ class Server {
 
 Status RunServer(const Config& config) {
   SetLogLevel(config.log_level);
+  SetLogFormat(config.log_format);
   // Before any thread: the launcher forks, and every thread inherits the blocked signals.
   CML_ASSIGN_OR_RETURN(auto launcher, local::ShimLauncher::Fork());
   launcher->SetProgram("/proc/self/exe");

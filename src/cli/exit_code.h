@@ -25,9 +25,11 @@ constexpr ExitCode ExitCodeOf(Code code) noexcept {
     case Code::kConflict:
     case Code::kFailedPrecondition:
     case Code::kQuotaExceeded:
+    case Code::kKeyReused:
       return ExitCode::kRefused;
     case Code::kNotFound:
       return ExitCode::kNotFound;
+    case Code::kThrottled:
     case Code::kUnavailable:
     case Code::kDeadlineExceeded:
       return ExitCode::kUnreachable;
@@ -45,7 +47,8 @@ constexpr Code CodeOfStatus(int status) noexcept {
   if (status == 404) return Code::kNotFound;
   if (status == 409) return Code::kAlreadyExists;
   if (status == 412 || status == 423) return Code::kFailedPrecondition;
-  if (status == 429) return Code::kQuotaExceeded;
+  if (status == 422) return Code::kKeyReused;
+  if (status == 429) return Code::kThrottled;
   if (status == 502 || status == 503 || status == 504) return Code::kUnavailable;
   if (status >= 500) return Code::kInternal;
   return Code::kInvalidArgument;

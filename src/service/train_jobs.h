@@ -14,6 +14,7 @@
 #include "core/train_job.h"
 #include "objectstore/object_store.h"
 #include "service/caller.h"
+#include "service/idempotency.h"
 #include "service/orgs.h"
 #include "store/train_jobs.h"
 
@@ -57,6 +58,7 @@ class TrainJobs {
   };
   explicit TrainJobs(Deps deps) : d_(std::move(deps)) {}
 
+  // With an Idempotency-Key a job is created once (service/idempotency.h).
   enum class Mode { kSubmit, kDryRun };  // a dry run checks everything and writes nothing
   Result<TrainJob> Create(const Caller& caller, TrainJobSpec spec, Mode mode);
   Result<TrainJob> Describe(const Caller& caller, const std::string& name);
@@ -73,6 +75,7 @@ class TrainJobs {
  private:
   Status FillDefaults(TrainJobSpec& spec) const;
   Status CheckPackagesExist(const Caller& caller, const TrainJobSpec& spec) const;
+  Result<TrainJob> Submit(const Caller& caller, TrainJobSpec spec, Mode mode, const KeepOnce& keep);
   Result<store::Stored<TrainJob>> Find(const Caller& caller, const std::string& name);
 
   Deps d_;

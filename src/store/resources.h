@@ -80,6 +80,8 @@ class Resources {
     return store_->Events(R::kKind, id);
   }
 
+  Store& store() const { return *store_; }
+
  private:
   using Codec = codec::ResourceCodec<R>;
 

@@ -60,7 +60,7 @@ class ApiWorld : public ::testing::Test {
                                 line.org_id = org.str();
                                 return Result<codec::QuotaLine>(line);
                               }});
-    front_ = std::make_unique<Front>(auth_, std::move(table), [](const net::Request&) {
+    front_ = std::make_unique<Front>(Front::Deps{auth_, nullptr, clock_}, std::move(table), [](const net::Request&, const Admit&) {
       net::Route route;
       route.handle = [](const net::Request&) { return TextOf("a bucket"); };
       return route;
