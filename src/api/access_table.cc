@@ -27,6 +27,10 @@ constexpr std::array kRules = {
     // ---- quota
     AccessRule{"GET", "/cloud_ml/v1/quota", "quota.read", Least::kViewer, OrgQuery::kAll},
     AccessRule{"POST", "/cloud_ml/v1/quota", "quota.read", Least::kViewer, OrgQuery::kOne},  // reads, too (section 4)
+    // ---- the audit
+    AccessRule{"GET", "/cloud_ml/v1/audit", "audit.read", Least::kOrgAdmin, OrgQuery::kAll},
+    AccessRule{"GET", "/cloud_ml/v1/audit/export", "audit.export", Least::kOrgAdmin, OrgQuery::kAll},
+    AccessRule{"GET", "/cloud_ml/v1/audit/verify", "audit.verify", Least::kPlatformAdmin},
     // ---- train jobs
     AccessRule{"POST", "/cloud_ml/v1/train", "train_job.create", Least::kMember, OrgQuery::kOne, kChanges},
     AccessRule{"GET", "/cloud_ml/v1/train", "train_job.list", Least::kViewer, OrgQuery::kAll},

@@ -13,6 +13,7 @@ enum class ExitCode : int {
   kNotFound = 4,
   kUnreachable = 5,  // no server, or one that cannot answer now: try again later
   kJobFailed = 6,    // the command did its work, the job it waited for did not
+  kBroken = 6,       // … and what it checked (the audit) is not whole
 };
 
 constexpr ExitCode ExitCodeOf(Code code) noexcept {

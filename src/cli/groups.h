@@ -12,6 +12,7 @@ std::vector<Command> FrameworkCommands();   // frameworks.cc
 std::vector<Command> RuntimeCommands();     // runtimes.cc
 std::vector<Command> FileCommands();        // fs.cc
 std::vector<Command> ConfigCommands();      // config_commands.cc
+std::vector<Command> AuditCommands();       // audit.cc
 std::vector<Command> CompletionCommands();  // completion.cc
 
 // The administrator's grammar, made of those of `all` that it knows (admin.cc).

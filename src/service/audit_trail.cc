@@ -2,15 +2,31 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
+#include <limits>
 #include <utility>
 
 #include "base/log.h"
+#include "codec/document.h"
 
 namespace cml::service {
 namespace {
 
 constexpr const char* kTheOthers = "*";
+constexpr std::size_t kBatch = 1000;  // lines that one read of the store brings
+
+bool Passes(const AuditTrail::Filter& filter, const AuditLine& line) {
+  if (filter.fields.empty()) return true;
+  const auto parsed = codec::Document::Parse(line.text);
+  if (!parsed.ok()) return true;  // an altered line is not hidden
+  for (const auto& [name, wanted] : filter.fields) {
+    const std::string text = parsed.value().Get(name).Text();
+    const bool beginning = wanted.ends_with('*');
+    if (beginning ? !text.starts_with(wanted.substr(0, wanted.size() - 1)) : text != wanted) return false;
+  }
+  return true;
+}
 
 }  // namespace
 
@@ -84,6 +100,49 @@ void AuditTrail::Flush(Which which) {
     }
   }
   (void)WriteAll(std::move(due));
+}
+
+Result<AuditTrail::Page> AuditTrail::Newest(const Filter& filter, std::uint64_t before, std::size_t most) {
+  store::AuditQuery query;
+  query.org = filter.org;
+  query.from = filter.from;
+  query.until = filter.until;
+  query.before = before == 0 ? std::numeric_limits<std::int64_t>::max() : before;
+  query.most = filter.fields.empty() ? std::min(most, kBatch) : kBatch;
+  Page page;
+  for (std::size_t read = 0; read < kMostRead;) {
+    CML_ASSIGN_OR_RETURN(auto lines, store_.ReadAudit(query));
+    read += lines.size();
+    const bool last = lines.size() < query.most;
+    for (AuditLine& line : lines) {
+      query.before = line.seq;
+      if (!Passes(filter, line)) continue;
+      page.lines.push_back(std::move(line));
+      if (page.lines.size() == most) {
+        page.next = query.before;
+        return page;
+      }
+    }
+    if (last) return page;
+  }
+  page.next = query.before;
+  return page;
+}
+
+Result<AuditTrail::Page> AuditTrail::After(const Filter& filter, std::uint64_t after, std::size_t most) {
+  store::AuditQuery query;
+  query.org = filter.org;
+  query.from = filter.from;
+  query.until = filter.until;
+  query.after = after;
+  query.most = std::min(most, kBatch);
+  CML_ASSIGN_OR_RETURN(auto lines, store_.ReadAudit(query));
+  Page page;
+  page.next = lines.empty() ? after : lines.back().seq;
+  for (AuditLine& line : lines) {
+    if (Passes(filter, line)) page.lines.push_back(std::move(line));
+  }
+  return page;
 }
 
 std::size_t AuditTrail::waiting() const {

@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,24 @@ class AuditTrail {
   void Flush(Which which = Which::kDue);
 
   std::size_t waiting() const;
+
+  // ---- reading. A text ending in '*' is the beginning of what is looked for.
+  struct Filter {
+    std::optional<OrgId> org;  // nullopt: of all organisations
+    std::map<std::string, std::string> fields{};  // user, key, action, target, status of the line
+    SysTime from{}, until{};
+  };
+  struct Page {
+    std::vector<AuditLine> lines;
+    std::uint64_t next = 0;  // where to go on; 0: that was all
+  };
+  // Newest first, lines before that number (0: the newest). Looks at kMostRead lines at most, so a
+  // page may hold fewer than `most` and still not be the last one.
+  static constexpr std::size_t kMostRead = 100'000;
+  Result<Page> Newest(const Filter& filter, std::uint64_t before, std::size_t most);
+  // Oldest first, lines after that number; `next` is the last one that was looked at.
+  Result<Page> After(const Filter& filter, std::uint64_t after, std::size_t most);
+  Result<store::AuditVerdict> Verify() { return store_.VerifyAudit(); }
 
  private:
   struct Sum {

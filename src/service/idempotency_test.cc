@@ -45,6 +45,12 @@ class IdempotencyTest : public ::testing::Test {
     return document;
   }
 
+  std::size_t Count(store::DocumentKind kind) {
+    store::DocumentQuery query;
+    query.kind = kind;
+    return store_.ListDocuments(query).value().size();
+  }
+
   store::testing::MemoryStore store_;
   RequestContext request_;
   Caller caller_;
@@ -84,7 +90,7 @@ TEST_F(IdempotencyTest, OfTwoAtOnceOneCreatesAndTheOtherGetsIt) {
   EXPECT_EQ(Create("a").value(), "a");
   EXPECT_TRUE(request_.replayed);
   EXPECT_EQ(made_, 2);
-  EXPECT_EQ(store_.ListDocuments({.kind = store::DocumentKind::kSetting}).value().size(), 1U);
+  EXPECT_EQ(Count(store::DocumentKind::kSetting), 1U);
 }
 
 TEST_F(IdempotencyTest, ARefusedCreateKeepsNoKey) {
@@ -112,9 +118,9 @@ TEST_F(IdempotencyTest, AfterADayAKeyIsFreeAndSwept) {
   EXPECT_EQ(Create("b").value(), "b");
   EXPECT_TRUE(request_.replayed);
   ASSERT_TRUE(SweepIdempotency(store_, now_).ok());
-  EXPECT_EQ(store_.ListDocuments({.kind = store::DocumentKind::kIdempotency}).value().size(), 1U);
+  EXPECT_EQ(Count(store::DocumentKind::kIdempotency), 1U);
   ASSERT_TRUE(SweepIdempotency(store_, now_ + 25h).ok());
-  EXPECT_EQ(store_.ListDocuments({.kind = store::DocumentKind::kIdempotency}).value().size(), 0U);
+  EXPECT_EQ(Count(store::DocumentKind::kIdempotency), 0U);
 }
 
 }  // namespace
