@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "core/run.h"
+#include "net/http_server.h"
 
 namespace cml::app {
 
@@ -20,6 +21,7 @@ struct Config {
   std::filesystem::path data;
   std::string listen_address = "127.0.0.1";
   std::uint16_t listen_port = 8089;
+  net::ServerOptions http;  // limits and TLS; address and port are those above
 
   // Where clients reach this server besides listen: "host:port" or a URL. A job's fds_endpoint that
   // names one of them is this server.

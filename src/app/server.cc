@@ -12,6 +12,7 @@
 #include <memory>
 #include <thread>
 
+#include "api/audit.h"
 #include "api/auth/authenticator.h"
 #include "api/front.h"
 #include "api/objects/object_routes.h"
@@ -38,6 +39,7 @@
 #include "net/http_server.h"
 #include "objectstore/filesystem/filesystem_store.h"
 #include "service/audit_trail.h"
+#include "service/idempotency.h"
 #include "service/orgs.h"
 #include "service/train_jobs.h"
 #include "store/sqlite/sqlite_store.h"
@@ -49,6 +51,7 @@ namespace fs = std::filesystem;
 namespace local = backends::local;
 
 constexpr std::chrono::seconds kDrain{8};
+constexpr std::chrono::minutes kSweep{10};
 constexpr const char* kDefaultBucket = "default";
 constexpr const char* kDefaultFramework = "tensorflow";
 constexpr std::int64_t kMostProcesses = 4096;  // and threads, of one replica
@@ -124,10 +127,11 @@ class Server {
     CML_RETURN_IF_ERROR(MakeBackend());
     CML_RETURN_IF_ERROR(MakeControl());
     CML_RETURN_IF_ERROR(MakeApi());
-    endpoint_ = fmt::format("http://{}:{}", config_.listen_address == "0.0.0.0" ? "127.0.0.1" : config_.listen_address, http_->port());
+    const std::string scheme = config_.http.tls ? "https" : "http";
+    endpoint_ = fmt::format("{}://{}:{}", scheme, config_.listen_address == "0.0.0.0" ? "127.0.0.1" : config_.listen_address, http_->port());
     own_.own = config_.public_endpoints;
     own_.own.push_back(endpoint_);
-    own_.own.push_back(fmt::format("http://localhost:{}", http_->port()));
+    own_.own.push_back(fmt::format("{}://localhost:{}", scheme, http_->port()));
     own_.own.push_back(fmt::format("127.0.0.1:{}", http_->port()));
     own_.own.push_back(fmt::format("localhost:{}", http_->port()));
     own_.allowed = config_.package_hosts;
@@ -137,6 +141,8 @@ class Server {
   }
 
   const std::string& endpoint() const { return endpoint_; }
+
+  void Reload() { static_cast<void>(http_->ReloadTls()); }  // logged there
 
   void Stop() {
     if (front_) front_->BeginDrain();
@@ -214,6 +220,7 @@ class Server {
     auth_ = std::make_unique<api::Authenticator>(*orgs_, clock_, first_start_ ? SysTime{} : started_);
     api::RouteTable table;
     api::AddTrainJobRoutes(table, {*jobs_, *orgs_, [this](const RunKey& key) { return backend_->LogOf(key, "worker", 0); }});
+    api::AddAuditRoutes(table, *audit_);
     api::AddPlatformRoutes(table, PlatformDeps());
     object_routes_ = std::make_unique<api::objects::ObjectRoutes>(
         *objects_,
@@ -227,13 +234,23 @@ class Server {
     front_ = std::make_unique<api::Front>(
         api::Front::Deps{*auth_, audit_.get(), clock_, config_.front}, std::move(table),
         [this](const net::Request& head, api::Admit admit) { return object_routes_->Route(head, std::move(admit)); });
-    upkeep_ = std::make_unique<Upkeep>(std::chrono::seconds{5}, [this] { audit_->Flush(); });
-    net::ServerOptions options;
+    upkeep_ = std::make_unique<Upkeep>(std::chrono::seconds{5}, [this] { KeepUp(); });
+    net::ServerOptions options = config_.http;
     options.address = config_.listen_address;
     options.port = config_.listen_port;
     CML_ASSIGN_OR_RETURN(http_, net::HttpServer::Start(
         options, [this](const net::Request& head) { return front_->Route(head); }));
     return Ok{};
+  }
+
+  // What is due every few seconds.
+  void KeepUp() {
+    audit_->Flush();
+    const SysTime now = clock_.Now();
+    if (now - swept_ < kSweep) return;
+    swept_ = now;
+    const Status swept = service::SweepIdempotency(*store_, now);
+    if (!swept.ok()) LogWarning("old idempotency keys cannot be removed", {{"why", swept.error().message()}});
   }
 
   api::PlatformRoutesDeps PlatformDeps() {
@@ -337,6 +354,7 @@ class Server {
   std::unique_ptr<api::Authenticator> auth_;
   std::unique_ptr<api::objects::ObjectRoutes> object_routes_;
   std::unique_ptr<api::Front> front_;
+  SysTime swept_{};  // of the upkeep's thread
   std::unique_ptr<Upkeep> upkeep_;
   std::unique_ptr<net::HttpServer> http_;
 };
@@ -356,6 +374,7 @@ Status RunServer(const Config& config) {
   ::sigemptyset(&stop_signals);
   ::sigaddset(&stop_signals, SIGTERM);
   ::sigaddset(&stop_signals, SIGINT);
+  if (config.http.tls) ::sigaddset(&stop_signals, SIGHUP);  // the certificate is loaded anew
   ::pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
 
   Server server(config);
@@ -363,7 +382,7 @@ Status RunServer(const Config& config) {
   std::printf("cloudml ready on %s  data in %s\n", server.endpoint().c_str(), config.data.c_str());
   std::fflush(stdout);
   int signal_number = 0;
-  ::sigwait(&stop_signals, &signal_number);
+  while (::sigwait(&stop_signals, &signal_number) == 0 && signal_number == SIGHUP) server.Reload();
   LogInfo("stopping", {{"signal", std::to_string(signal_number)}});
   server.Stop();
   return Ok{};
