@@ -27,6 +27,14 @@ constexpr std::array kRules = {
     // ---- quota
     AccessRule{"GET", "/cloud_ml/v1/quota", "quota.read", Least::kViewer, OrgQuery::kAll},
     AccessRule{"POST", "/cloud_ml/v1/quota", "quota.read", Least::kViewer, OrgQuery::kOne},  // reads, too (section 4)
+    // ---- webhooks
+    AccessRule{"POST", "/cloud_ml/v1/webhook", "webhook.create", Least::kOrgAdmin, OrgQuery::kOne, kChanges},
+    AccessRule{"GET", "/cloud_ml/v1/webhook", "webhook.list", Least::kOrgAdmin, OrgQuery::kOne},
+    AccessRule{"GET", "/cloud_ml/v1/webhook/{webhook}", "webhook.read", Least::kOrgAdmin, OrgQuery::kOne},
+    AccessRule{"PATCH", "/cloud_ml/v1/webhook/{webhook}", "webhook.update", Least::kOrgAdmin, OrgQuery::kOne, kChanges},
+    AccessRule{"DELETE", "/cloud_ml/v1/webhook/{webhook}", "webhook.delete", Least::kOrgAdmin, OrgQuery::kOne, kChanges},
+    AccessRule{"POST", "/cloud_ml/v1/webhook/{webhook}/test", "webhook.test", Least::kOrgAdmin, OrgQuery::kOne, kChanges},
+    AccessRule{"GET", "/cloud_ml/v1/webhook/{webhook}/deliveries", "webhook.deliveries", Least::kOrgAdmin, OrgQuery::kOne},
     // ---- the audit
     AccessRule{"GET", "/cloud_ml/v1/audit", "audit.read", Least::kOrgAdmin, OrgQuery::kAll},
     AccessRule{"GET", "/cloud_ml/v1/audit/export", "audit.export", Least::kOrgAdmin, OrgQuery::kAll},

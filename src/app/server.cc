@@ -18,12 +18,14 @@
 #include "api/objects/object_routes.h"
 #include "api/platform.h"
 #include "api/train_jobs.h"
+#include "api/webhooks.h"
 #include "app/admin_file.h"
 #include "app/embedded.h"
 #include "app/endpoints.h"
 #include "app/metrics.h"
 #include "app/package_fetch.h"
 #include "app/upkeep.h"
+#include "app/webhook_post.h"
 #include "backends/local/local_backend.h"
 #include "backends/local/network.h"
 #include "backends/local/runtime_catalog.h"
@@ -36,12 +38,15 @@
 #include "control/train_job_controller.h"
 #include "core/quantity.h"
 #include "crypto/seal.h"
+#include "net/guarded_post.h"
 #include "net/http_server.h"
 #include "objectstore/filesystem/filesystem_store.h"
 #include "service/audit_trail.h"
 #include "service/idempotency.h"
 #include "service/orgs.h"
 #include "service/train_jobs.h"
+#include "service/webhook_courier.h"
+#include "service/webhooks.h"
 #include "store/sqlite/sqlite_store.h"
 
 namespace cml::app {
@@ -125,6 +130,7 @@ class Server {
     CML_ASSIGN_OR_RETURN(lock_, LockData(config_.data));
     CML_RETURN_IF_ERROR(OpenState());
     CML_RETURN_IF_ERROR(MakeBackend());
+    CML_RETURN_IF_ERROR(OpenWebhooks());
     CML_RETURN_IF_ERROR(MakeControl());
     CML_RETURN_IF_ERROR(MakeApi());
     const std::string scheme = config_.http.tls ? "https" : "http";
@@ -201,7 +207,7 @@ class Server {
     CML_ASSIGN_OR_RETURN(const store::LeaderToken leader, store_->BecomeLeader());
     desk_ = std::make_unique<control::AdmissionDesk>([this](const ResourceId& id) { runner_->Notify(id); });
     controller_ = std::make_unique<control::TrainJobController>(control::TrainJobController::Deps{
-        *rows_, *backend_, *desk_, clock_, std::string(PackageInstaller()), leader});
+        *rows_, *backend_, *desk_, clock_, std::string(PackageInstaller()), leader, Tell()});
     runner_ = std::make_unique<control::Runner>(
         [this](const ResourceId& id) { return controller_->Step(id); }, control::Runner::Options{});
     backend_->OnChange([this](const RunKey& key) { runner_->Notify(key.resource); });
@@ -216,11 +222,12 @@ class Server {
         *rows_, *objects_, *orgs_, clock_, DefaultsFor(config_, nodes),
         [this](const std::string& name, const std::string& version) { return FrameworkOf(name, version); },
         [this](const std::string& endpoint) { return PackageEndpoint(own_, endpoint); },
-        [this](const ResourceId& id) { runner_->Notify(id); }});
+        [this](const ResourceId& id) { runner_->Notify(id); }, Tell()});
     auth_ = std::make_unique<api::Authenticator>(*orgs_, clock_, first_start_ ? SysTime{} : started_);
     api::RouteTable table;
     api::AddTrainJobRoutes(table, {*jobs_, *orgs_, [this](const RunKey& key) { return backend_->LogOf(key, "worker", 0); }});
     api::AddAuditRoutes(table, *audit_);
+    api::AddWebhookRoutes(table, *hooks_);
     api::AddPlatformRoutes(table, PlatformDeps());
     object_routes_ = std::make_unique<api::objects::ObjectRoutes>(
         *objects_,
@@ -243,6 +250,29 @@ class Server {
     return Ok{};
   }
 
+  // Webhooks: what a job's organisation is told goes into the transaction of the change.
+  std::function<std::function<void()>(const TrainJob&, std::string_view, store::Alongside&)> Tell() {
+    return [this](const TrainJob& job, std::string_view state, store::Alongside& with) -> std::function<void()> {
+      auto letters = hooks_->Letters(job, fmt::format("train_job.{}", state));
+      if (letters.empty()) return {};
+      service::Webhooks::Enclose(letters, with);
+      return [this, letters = std::move(letters)] { hooks_->Committed(letters); };
+    };
+  }
+
+  Status OpenWebhooks() {
+    hooks_ = std::make_unique<service::Webhooks>(service::Webhooks::Deps{
+        *store_, *box_, clock_, [this](const std::string& url) { return net::CheckGuardedUrl(url, config_.webhook_allow); },
+        [this](const std::vector<Delivery>& letters) {
+          if (courier_) courier_->Take(letters);
+        }});
+    CML_RETURN_IF_ERROR(hooks_->Load());
+    courier_ = std::make_unique<service::WebhookCourier>(service::WebhookCourier::Deps{
+        *store_, *hooks_, clock_,
+        [this](const service::WebhookCourier::Letter& letter) { return PostLetter(letter, config_.webhook_allow); }});
+    return courier_->Recover();
+  }
+
   // What is due every few seconds.
   void KeepUp() {
     audit_->Flush();
@@ -250,6 +280,8 @@ class Server {
     if (now - swept_ < kSweep) return;
     swept_ = now;
     const Status swept = service::SweepIdempotency(*store_, now);
+    const Status deliveries = courier_->Sweep();
+    if (!deliveries.ok()) LogWarning("old deliveries of webhooks cannot be removed", {{"why", deliveries.error().message()}});
     if (!swept.ok()) LogWarning("old idempotency keys cannot be removed", {{"why", swept.error().message()}});
   }
 
@@ -342,6 +374,8 @@ class Server {
   std::unique_ptr<service::Orgs> orgs_;
   std::unique_ptr<objectstore::FilesystemStore> objects_;
   std::unique_ptr<service::AuditTrail> audit_;
+  std::unique_ptr<service::Webhooks> hooks_;
+  std::unique_ptr<service::WebhookCourier> courier_;
   std::unique_ptr<store::TrainJobRows> rows_;
   local::Catalog catalog_;
   std::unique_ptr<PackageFetch> fetch_;

@@ -23,6 +23,9 @@ class TrainJobController {
     const Clock& clock;
     std::string package_installer;  // the program that installs packages inside a job
     store::LeaderToken leader{};
+    // Tells others of a job that has come into a state: adds to what is committed with the change,
+    // and returns what is to be called when it was. May be empty, and may return nothing.
+    std::function<std::function<void()>(const TrainJob& job, std::string_view event, store::Alongside& with)> tell{};
   };
   explicit TrainJobController(Deps deps) : d_(std::move(deps)) {}
 

@@ -111,6 +111,8 @@ Result<TrainJob> TrainJobs::Submit(const Caller& caller, TrainJobSpec spec, Mode
   with.events = std::move(events);
   with.audit = AuditOf(caller, job.meta.created, {SubjectOf(job), "", codec::EncodeTrainJobForAudit(job)});
   keep(job.meta.id.str(), with);
+  std::function<void()> told;
+  if (d_.tell) told = d_.tell(job, ToString(job.record.state), with);
   const auto created = d_.jobs.Create(job, with);
   if (!created.ok()) {
     if (created.error().code() != Code::kAlreadyExists) return created.error();
@@ -119,6 +121,7 @@ Result<TrainJob> TrainJobs::Submit(const Caller& caller, TrainJobSpec spec, Mode
                              "jobs delete {0}) or choose another name", job.meta.name));
   }
   Audited(caller);
+  if (told) told();
   d_.changed(job.meta.id);
   return job;
 }

@@ -55,6 +55,8 @@ class TrainJobs {
     // An empty answer: it is the platform's own.
     std::function<Result<std::string>(const std::string& endpoint)> package_endpoint;
     std::function<void(const ResourceId&)> changed;  // wakes the controller
+    // Tells others of a new job, as the controller does of its later states; may be empty.
+    std::function<std::function<void()>(const TrainJob& job, std::string_view event, store::Alongside& with)> tell{};
   };
   explicit TrainJobs(Deps deps) : d_(std::move(deps)) {}
 
