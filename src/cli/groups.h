@@ -13,6 +13,7 @@ std::vector<Command> RuntimeCommands();     // runtimes.cc
 std::vector<Command> FileCommands();        // fs.cc
 std::vector<Command> ConfigCommands();      // config_commands.cc
 std::vector<Command> AuditCommands();       // audit.cc
+std::vector<Command> WebhookCommands();     // webhooks.cc
 std::vector<Command> CompletionCommands();  // completion.cc
 
 // The administrator's grammar, made of those of `all` that it knows (admin.cc).
