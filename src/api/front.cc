@@ -166,9 +166,10 @@ Result<net::Response> Front::Run(const net::Request& request, const RouteTable::
     return refused;
   }
   const AccessRule& rule = *match.route->rule;
+  visit.address = request.peer;
   service::Caller& caller = visit.caller;
   bool all_organisations = false;
-  visit.context = {request.id, request.peer, std::string(rule.action), {}, {}};
+  visit.context = {request.id, PeerOf(request), std::string(rule.action), {}, {}};
   if (rule.least != Least::kAnyone) {
     visit.changes = rule.effect == Effect::kChanges;
     if (visit.changes) visit.target = TargetOf(rule, match.params);
@@ -221,13 +222,13 @@ Error Front::Refuse(Visit& visit, Error error) {
     AuditEntry entry = EntryOf(visit);
     entry.status = HttpStatus(error.code());
     entry.message = error.message();
-    d_.audit->Refused("address " + NetworkOf(visit.context.peer), std::move(entry));
+    d_.audit->Refused("address " + NetworkOf(visit.address), std::move(entry));
   }
   visit.changes = false;
-  const auto wait = refused_.Take(NetworkOf(visit.context.peer));
+  const auto wait = refused_.Take(NetworkOf(visit.address));
   if (wait.count() == 0) return error;
   visit.throttled = true;
-  return {Code::kThrottled, fmt::format("too many wrong signatures from {}; try again in {} s", visit.context.peer, wait.count())};
+  return {Code::kThrottled, fmt::format("too many wrong signatures from {}; try again in {} s", visit.address, wait.count())};
 }
 
 AuditEntry Front::EntryOf(const Visit& visit) const {

@@ -31,7 +31,8 @@ class Front::WatchedSink final : public net::BodySink {
 net::Route Front::RouteOther(const net::Request& head) {
   auto visit = std::make_shared<Visit>();
   ObjectDeed deed = DeedOf(head);
-  visit->context = {head.id, head.peer, std::move(deed.action), {}, {}};
+  visit->context = {head.id, PeerOf(head), std::move(deed.action), {}, {}};
+  visit->address = head.peer;
   visit->changes = deed.changes;
   visit->target = std::move(deed.target);
   net::Route route = other_(head, [this, visit](const service::Caller& caller) { return AdmitOther(*visit, caller); });

@@ -8,9 +8,15 @@
 
 namespace cml::api {
 
+// Who sent it, as far as others have checked: the address, and the subject of a certificate.
+inline std::string PeerOf(const net::Request& request) {
+  return request.client_subject.empty() ? request.peer : request.peer + " (" + request.client_subject + ")";
+}
+
 struct Front::Visit {
   std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
   service::RequestContext context;
+  std::string address;     // of the client; context.peer may say more
   service::Caller caller;
   bool known = false;      // the caller has signed it
   bool throttled = false;  // it came too often

@@ -1,5 +1,5 @@
 // app/webhook_post.h — one delivery of a webhook as an HTTP request: its headers and its signature
-// (docs/guide/administration.md, "Webhooks"). Thread-safe; blocks for ten seconds at most.
+// (docs/guide/webhooks.md). Thread-safe; blocks for ten seconds at most.
 #pragma once
 #include <span>
 

@@ -170,7 +170,7 @@ std::vector<Command> WebhookCommands() {
   update.push_back(OutputOption());
   return {
       {"webhook create", {}, "tell a URL of the organisation's jobs",
-       "Deliveries are signed: see the guide of administration for how a receiver checks them.", create, Create},
+       "Deliveries are signed: docs/guide/webhooks.md shows how a receiver checks them.", create, Create},
       {"webhook list", {}, "the organisation's webhooks", "", {OutputOption()}, List},
       {"webhook describe", {"WEBHOOK", 1, 1, ""}, "one webhook", "", {OutputOption()}, Describe},
       {"webhook update", {"WEBHOOK", 1, 1, ""}, "change a webhook", "", update, Update},

@@ -60,7 +60,7 @@ class ApiWorld : public ::testing::Test {
                                 line.org_id = org.str();
                                 return Result<codec::QuotaLine>(line);
                               }});
-    front_ = std::make_unique<Front>(Front::Deps{auth_, nullptr, clock_}, std::move(table), [](const net::Request&, const Admit&) {
+    front_ = std::make_unique<Front>(Front::Deps{auth_, &trail_, clock_}, std::move(table), [](const net::Request&, const Admit&) {
       net::Route route;
       route.handle = [](const net::Request&) { return TextOf("a bucket"); };
       return route;
@@ -155,6 +155,7 @@ class ApiWorld : public ::testing::Test {
                             },
                             [](const std::string& endpoint) -> Result<std::string> { return endpoint; },
                             [this](const ResourceId& id) { changed_.push_back(id); }}};
+  service::AuditTrail trail_{store_, clock_};
   Authenticator auth_{orgs_, clock_, clock_.now};
   std::unique_ptr<Front> front_;
 };
