@@ -26,11 +26,11 @@ constexpr ExitCode ExitCodeOf(Code code) noexcept {
     case Code::kConflict:
     case Code::kFailedPrecondition:
     case Code::kQuotaExceeded:
+    case Code::kThrottled:
     case Code::kKeyReused:
       return ExitCode::kRefused;
     case Code::kNotFound:
       return ExitCode::kNotFound;
-    case Code::kThrottled:
     case Code::kUnavailable:
     case Code::kDeadlineExceeded:
       return ExitCode::kUnreachable;

@@ -136,6 +136,11 @@ class CourierTest : public WebhooksTest {
     std::unique_lock lock(mu_);
     return cv_.wait_for(lock, 10s, [&] { return seen_.size() >= count; });
   }
+  bool Tried(const std::string& hook, std::int64_t attempts) {
+    const auto end = std::chrono::steady_clock::now() + 10s;
+    while (Newest(hook).attempts < attempts && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    return Newest(hook).attempts == attempts;
+  }
   void WaitFor(const WebhookCourier& courier, std::size_t waiting) {
     const auto end = std::chrono::steady_clock::now() + 10s;
     while (courier.waiting() != waiting && std::chrono::steady_clock::now() < end) std::this_thread::yield();
@@ -164,8 +169,10 @@ TEST_F(CourierTest, AFailureIsTriedAgainUnderTheSameIdAndGivenUpAfterADay) {
   answer_ = 500;
   const auto courier = Open();
   ASSERT_TRUE(Seen(1));
+  ASSERT_TRUE(Tried(hook.id, 1)) << "and written down";
   clock_.now += 6'000;
   ASSERT_TRUE(Seen(2)) << "after five seconds";
+  ASSERT_TRUE(Tried(hook.id, 2));
   EXPECT_EQ(seen_[0], seen_[1]);
   clock_.now += 25LL * 3600 * 1000;
   ASSERT_TRUE(Seen(3));
