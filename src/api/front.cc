@@ -38,7 +38,6 @@ constexpr std::array kLater = {
     Later{"/cloud_ml/v1/schedule", "schedules"},
     Later{"/cloud_ml/v1/ceph", "ceph volumes"},
     Later{"/cloud_ml/v1/secret", "secrets"},
-    Later{"/cloud_ml/v1/namespace", "namespaces"},
 };
 
 bool IsOurs(std::string_view path) {
@@ -185,6 +184,7 @@ Result<net::Response> Front::Run(const net::Request& request, const RouteTable::
     CML_RETURN_IF_ERROR(CheckRole(rule, caller));
     // 5. For which organisation?
     CML_RETURN_IF_ERROR(ApplyOrgId(request, rule, caller, all_organisations));
+    CML_RETURN_IF_ERROR(d_.auth.CheckOrg(caller, rule.effect));
   }
   // 6. Can we read it?
   if (request.headers.Has("Content-Encoding") && request.headers.Get("Content-Encoding") != "identity") {

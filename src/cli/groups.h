@@ -14,6 +14,9 @@ std::vector<Command> FileCommands();        // fs.cc
 std::vector<Command> ConfigCommands();      // config_commands.cc
 std::vector<Command> AuditCommands();       // audit.cc
 std::vector<Command> WebhookCommands();     // webhooks.cc
+std::vector<Command> OrgCommands();         // orgs.cc
+std::vector<Command> UserCommands();        // users.cc
+std::vector<Command> KeyCommands();         // keys.cc
 std::vector<Command> CompletionCommands();  // completion.cc
 
 // The administrator's grammar, made of those of `all` that it knows (admin.cc).

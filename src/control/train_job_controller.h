@@ -23,6 +23,8 @@ class TrainJobController {
     const Clock& clock;
     std::string package_installer;  // the program that installs packages inside a job
     store::LeaderToken leader{};
+    // Why no job of the organisation may start now, in one sentence; empty: it may.
+    std::function<std::string(const OrgId&)> held_back{};
     // Tells others of a job that has come into a state: adds to what is committed with the change,
     // and returns what is to be called when it was. May be empty, and may return nothing.
     std::function<std::function<void()>(const TrainJob& job, std::string_view event, store::Alongside& with)> tell{};
