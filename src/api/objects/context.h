@@ -20,7 +20,7 @@ struct Caller {
   OrgId org;
   Secret secret;
   Access access = Access::kReadWrite;
-  service::Caller who;
+  service::Caller who{};
   std::string why_read_only{};           // for the one who wants to write; empty: his role
   std::function<void()> signature_good{};  // called once a request of his was verified
 };
