@@ -142,7 +142,7 @@ TEST_F(FrontTest, EverythingElseBelongsToTheObjectStore) {
   EXPECT_EQ(Send(Plain("GET", "/bucket/object")).body, "a bucket");
   EXPECT_EQ(Send(Plain("GET", "/healthz2")).body, "a bucket");
   EXPECT_EQ(Send(Plain("GET", "/cloud_ml_backup/a")).body, "a bucket");
-  Front alone(auth_, RouteTable(), nullptr);
+  Front alone({auth_, nullptr, clock_}, RouteTable(), nullptr);
   const auto rq = Plain("GET", "/bucket/object");
   EXPECT_EQ(alone.Route(rq).handle(rq).status, 404);
 }
