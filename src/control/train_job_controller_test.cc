@@ -311,6 +311,9 @@ TEST_F(TrainJobControllerTest, DeleteWhileRunningLeavesNothing) {
   ASSERT_TRUE(MakeFolders(log.parent_path()).ok());
   ASSERT_TRUE(WriteFileAtomically(log, "line\n").ok());
   Delete(id);
+  ASSERT_TRUE(Step(id).ok());  // stops it
+  ASSERT_TRUE(Step(id).ok());  // records its end
+  EXPECT_EQ(Runs().size(), 1U) << "not removed before its end is recorded";
   ASSERT_TRUE(Step(id).ok());
   EXPECT_TRUE(Runs().empty());
   EXPECT_TRUE(Exists(id)) << "the row goes last";

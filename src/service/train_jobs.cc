@@ -100,6 +100,7 @@ Result<TrainJob> TrainJobs::Create(const Caller& caller, TrainJobSpec spec, Mode
   job.meta.name = spec.job_name;
   job.meta.created = job.meta.updated = d_.clock.Now();
   job.wish.submitted_by = caller.key;
+  job.wish.user = caller.user;
   job.wish.starts = spec.save_mode ? 0 : 1;
   job.wish.spec = std::move(spec);
   job.record.since = job.meta.created;
