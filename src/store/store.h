@@ -18,7 +18,8 @@
 //      write that would raise it above the quota changes nothing and returns kQuotaExceeded
 //      (core/quota.h, CheckQuota). Only Insert and SaveWish are checked: a record never waits.
 //   8. Audit lines are numbered without a gap in the order of their commits, each chained to the
-//      one before it; none is ever changed or removed. A usage record is kept once, by its id.
+//      one before it; none is ever changed or removed. A usage record is kept once, by its id: a
+//      second one with the same id changes nothing and is no error.
 // Calls may block for as long as a disk takes; point reads of a cached page take microseconds.
 #pragma once
 #include <cstdint>
@@ -36,6 +37,7 @@
 #include "core/quota.h"
 #include "core/resource.h"
 #include "core/usage.h"
+#include "core/usage_sums.h"
 
 namespace cml::store {
 
@@ -108,6 +110,32 @@ struct AuditVerdict {
   std::string message;        // one sentence on what is wrong
 };
 
+// Sums per day (UTC), so that each day can be priced by itself. A row for each value of what is
+// asked for; kind and gpu_model are always told apart.
+struct UsageQuery {
+  enum class By { kDay, kOrg, kUser, kLabel } by = By::kOrg;
+  std::string label;         // kLabel: the key; records without it are in no row
+  std::optional<OrgId> org;  // nullopt: of all organisations
+  UsageDay from{}, until{};  // until is exclusive
+};
+struct UsageRow {
+  UsageDay day{};
+  OrgId org;          // kOrg, kUser, kLabel
+  std::string user;   // kUser
+  std::string label;  // kLabel: the value
+  std::string kind, gpu_model;
+  UsageSums sums;
+};
+// The records themselves, in order of their end (`to`) and id.
+struct UsageListQuery {
+  std::optional<OrgId> org;
+  ResourceId resource;      // not empty: of this one alone
+  SysTime from{}, until{};  // those that overlap it; epoch: open
+  std::size_t most = 1000;
+  SysTime after_to{};       // the records after this one
+  std::string after_id;
+};
+
 struct ListQuery {
   std::optional<OrgId> org;  // nullopt: all organisations
   std::size_t most = 100;
@@ -142,6 +170,9 @@ class Store {
   virtual Result<Quota> GetQuota(const OrgId& org) = 0;  // never set: without limits
   virtual Status PutQuota(const OrgId& org, const Quota& quota, const Alongside& with = {}) = 0;
   virtual Result<QuotaUse> GetQuotaUse(const OrgId& org) = 0;
+  // Adds the reservations of all rows up and compares. kDataLoss: names the organisation whose
+  // stored sums are others.
+  virtual Status VerifyQuotaUse() = 0;
 
   // ---- resources
   // kAlreadyExists: a live row of that kind has the name in that organisation. kConflict: the id is
@@ -181,6 +212,9 @@ class Store {
   virtual Result<std::vector<AuditLine>> ReadAudit(const AuditQuery& query) = 0;
   // Reads every line and checks number, chain and head.
   virtual Result<AuditVerdict> VerifyAudit() = 0;
+  // In order of day, organisation, user or label, kind and model.
+  virtual Result<std::vector<UsageRow>> ReadUsage(const UsageQuery& query) = 0;
+  virtual Result<std::vector<UsageRecord>> ListUsage(const UsageListQuery& query) = 0;
 
   // ---- leadership, upkeep
   virtual Result<LeaderToken> BecomeLeader() = 0;                // greater than every token before

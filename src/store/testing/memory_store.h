@@ -189,6 +189,9 @@ class MemoryStore final : public Store {
   Result<std::vector<Document>> ListDocuments(const DocumentQuery&) override { return NotYet(); }
   Result<std::vector<AuditLine>> ReadAudit(const AuditQuery&) override { return NotYet(); }
   Result<AuditVerdict> VerifyAudit() override { return NotYet(); }
+  Status VerifyQuotaUse() override { return NotYet(); }
+  Result<std::vector<UsageRow>> ReadUsage(const UsageQuery&) override { return NotYet(); }
+  Result<std::vector<UsageRecord>> ListUsage(const UsageListQuery&) override { return NotYet(); }
 
   Status Ping() override {
     return Do([]() -> Status { return Ok{}; });
