@@ -87,6 +87,10 @@ class ObjectStore {
   virtual Status MakeBucket(const OrgId& org, const std::string& bucket) = 0;
   virtual Status RemoveBucket(const OrgId& org, const std::string& bucket) = 0;  // only an empty one
 
+  // Bytes of all objects of the organisation and of the parts of its unfinished uploads, about as
+  // they are now: writers go on meanwhile.
+  virtual Result<std::uint64_t> Size(const OrgId& org) = 0;
+
   virtual Result<ObjectInfo> Stat(const OrgId& org, const std::string& bucket, const std::string& key) = 0;
   virtual Result<std::unique_ptr<ObjectReader>> Open(const OrgId& org, const std::string& bucket,
                                                      const std::string& key) = 0;
