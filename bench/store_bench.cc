@@ -86,7 +86,7 @@ double InsertRate(Store& store, std::atomic<std::int64_t>& next) {
   for (int t = 0; t < kThreads; ++t) {
     writers.emplace_back([&] {
       while (Clock::now() - start < kRound) {
-        const auto inserted = store.Insert(MakeRow(next++, true), {MakeEvent()});
+        const auto inserted = store.Insert(MakeRow(next++, true), {{MakeEvent()}});
         if (!inserted.ok()) Die(inserted.error().message());
         ++done;
       }
@@ -118,7 +118,7 @@ void Fill(Store& store, std::int64_t rows) {
   for (int t = 0; t < kThreads; ++t) {
     writers.emplace_back([&] {
       for (std::int64_t n = next++; n < rows; n = next++) {
-        const auto inserted = store.Insert(MakeRow(n, false), {MakeEvent()});
+        const auto inserted = store.Insert(MakeRow(n, false), {{MakeEvent()}});
         if (!inserted.ok()) Die(inserted.error().message());
       }
     });

@@ -14,4 +14,7 @@ std::vector<Command> FileCommands();        // fs.cc
 std::vector<Command> ConfigCommands();      // config_commands.cc
 std::vector<Command> CompletionCommands();  // completion.cc
 
+// The administrator's grammar, made of those of `all` that it knows (admin.cc).
+std::vector<Command> AdminCommands(const std::vector<Command>& all);
+
 }  // namespace cml::cli
