@@ -17,7 +17,9 @@
 #include "api/objects/object_routes.h"
 #include "api/platform.h"
 #include "api/train_jobs.h"
+#include "api/usage.h"
 #include "app/admin_file.h"
+#include "app/bill.h"
 #include "app/embedded.h"
 #include "app/endpoints.h"
 #include "app/metrics.h"
@@ -127,6 +129,7 @@ class Server {
     if (front_) front_->BeginDrain();
     if (http_) http_->Drain(kDrain);
     if (runner_) runner_->Stop();
+    if (bill_) bill_->Stop();
   }
 
  private:
@@ -176,10 +179,14 @@ class Server {
     CML_ASSIGN_OR_RETURN(const store::LeaderToken leader, store_->BecomeLeader());
     desk_ = std::make_unique<control::AdmissionDesk>([this](const ResourceId& id) { runner_->Notify(id); });
     controller_ = std::make_unique<control::TrainJobController>(control::TrainJobController::Deps{
-        *rows_, *backend_, *desk_, clock_, std::string(PackageInstaller()), leader});
+        *rows_, *backend_, *desk_, clock_, std::string(PackageInstaller()), leader,
+        [this](const OrgId& org) { return bill_->budgets().MayStart(org); }});
     runner_ = std::make_unique<control::Runner>(
         [this](const ResourceId& id) { return controller_->Step(id); }, control::Runner::Options{});
     backend_->OnChange([this](const RunKey& key) { runner_->Notify(key.resource); });
+    bill_ = std::make_unique<Bill>(Bill::Deps{*store_, *rows_, *backend_, *objects_, *orgs_, clock_, config_.prices,
+                                              [this](const ResourceId& id) { runner_->Notify(id); }});
+    CML_RETURN_IF_ERROR(bill_->Start());
     CML_ASSIGN_OR_RETURN(const auto unfinished, controller_->Recover());
     for (const ResourceId& id : unfinished) runner_->Notify(id);
     return Ok{};
@@ -191,11 +198,13 @@ class Server {
         *rows_, *objects_, *orgs_, clock_, DefaultsFor(config_, nodes),
         [this](const std::string& name, const std::string& version) { return FrameworkOf(name, version); },
         [this](const std::string& endpoint) { return PackageEndpoint(own_, endpoint); },
-        [this](const ResourceId& id) { runner_->Notify(id); }});
+        [this](const ResourceId& id) { runner_->Notify(id); },
+        [this](const OrgId& org) { return bill_->budgets().MayStart(org); }});
     auth_ = std::make_unique<api::Authenticator>(*orgs_, clock_, first_start_ ? SysTime{} : started_);
     api::RouteTable table;
     api::AddTrainJobRoutes(table, {*jobs_, *orgs_, [this](const RunKey& key) { return backend_->LogOf(key, "worker", 0); }});
     api::AddPlatformRoutes(table, PlatformDeps());
+    api::AddUsageRoutes(table, {bill_->usage(), bill_->budgets(), *orgs_, clock_});
     object_routes_ = std::make_unique<api::objects::ObjectRoutes>(
         *objects_,
         [this](const AccessKey& key) -> Result<api::objects::Caller> {
@@ -248,6 +257,9 @@ class Server {
     const auto counts = desk_->counts();
     figures.jobs_waiting = counts.waiting;
     figures.jobs_holding = counts.holding;
+    for (const BudgetState& state : bill_->budgets().All()) {
+      figures.budgets.push_back({state.org.str(), state.percent()});
+    }
     figures.started = static_cast<double>(started_.time_since_epoch().count()) / 1000;
     ReadProcess(figures);
     return EncodeMetrics(figures);
@@ -311,6 +323,7 @@ class Server {
   std::unique_ptr<control::AdmissionDesk> desk_;
   std::unique_ptr<control::TrainJobController> controller_;
   std::unique_ptr<control::Runner> runner_;
+  std::unique_ptr<Bill> bill_;
   std::unique_ptr<service::TrainJobs> jobs_;
   std::unique_ptr<api::Authenticator> auth_;
   std::unique_ptr<api::objects::ObjectRoutes> object_routes_;

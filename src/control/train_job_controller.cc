@@ -65,11 +65,17 @@ Result<Next> TrainJobController::Step(const ResourceId& id) {
   }
   const bool waits = job.record.state == TrainJobState::kEnqueued && !view.run;
   if (waits && !job.wish.deleted && !IsStopAsked(job)) {
-    JoinQueue(job);
-    auto verdict = d_.desk.Ask(id);
-    view.admitted = std::move(verdict.placement);
-    if (view.admitted) NameGpus(*view.admitted);
-    view.wait_reason = std::move(verdict.reason);
+    const Status may = d_.may_start ? d_.may_start(job.meta.org) : Status(Ok{});
+    if (!may.ok()) {
+      d_.desk.Leave(id);
+      view.wait_reason = may.error().message();
+    } else {
+      JoinQueue(job);
+      auto verdict = d_.desk.Ask(id);
+      view.admitted = std::move(verdict.placement);
+      if (view.admitted) NameGpus(*view.admitted);
+      view.wait_reason = std::move(verdict.reason);
+    }
   }
   return Act(stored, PlanTrainJob(view));
 }
