@@ -42,7 +42,7 @@ class JsonWriter {
     else return Literal(std::to_string(number));
   }
   JsonWriter& Null() { return Literal("null"); }
-  JsonWriter& Decimal(std::string_view digits) { return Literal(digits); }  // "1.50"
+  JsonWriter& Json(std::string_view text) { return Literal(text); }  // one whole value as it is
 
   template <class T>
   JsonWriter& Field(std::string_view name, const T& value) {

@@ -33,14 +33,14 @@ std::string StorageHours(const UsageLine& line) { return Decimal(Smallest(line.s
 std::string Seconds(std::int64_t ms) { return Decimal(ms, 1000); }
 
 void WriteAmounts(JsonWriter& w, const UsageLine& line) {
-  w.Name("seconds").Decimal(Seconds(line.sums.held_ms));
-  w.Name("cpu_core_seconds").Decimal(CoreSeconds(line));
-  w.Name("memory_gib_seconds").Decimal(MemorySeconds(line));
-  w.Name("gpu_seconds").Decimal(Seconds(line.sums.gpu_ms));
+  w.Name("seconds").Json(Seconds(line.sums.held_ms));
+  w.Name("cpu_core_seconds").Json(CoreSeconds(line));
+  w.Name("memory_gib_seconds").Json(MemorySeconds(line));
+  w.Name("gpu_seconds").Json(Seconds(line.sums.gpu_ms));
   w.Name("gpu_seconds_by_model").Open('{');
-  for (const auto& [model, ms] : line.gpu_ms) w.Name(model).Decimal(Seconds(ms));
+  for (const auto& [model, ms] : line.gpu_ms) w.Name(model).Json(Seconds(ms));
   w.Close('}');
-  w.Name("storage_gib_hours").Decimal(StorageHours(line));
+  w.Name("storage_gib_hours").Json(StorageHours(line));
   w.Field("records", line.sums.records);
   w.Field("cost", line.cost.ExactText());
 }

@@ -27,6 +27,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -62,13 +63,25 @@ struct Row {
 // Small JSON texts that have no controller, of an organisation (or of none: the platform's), each
 // under a key that is unique in its kind and organisation.
 enum class DocumentKind { kUser, kApplication, kBudget, kWebhook, kDelivery, kIdempotency, kSetting };
+constexpr std::string_view ToString(DocumentKind kind) noexcept {
+  switch (kind) {
+    case DocumentKind::kUser: return "user";
+    case DocumentKind::kApplication: return "application";
+    case DocumentKind::kBudget: return "budget";
+    case DocumentKind::kWebhook: return "webhook";
+    case DocumentKind::kDelivery: return "delivery";
+    case DocumentKind::kIdempotency: return "idempotency";
+    case DocumentKind::kSetting: return "setting";
+  }
+  return "";
+}
 struct Document {
   DocumentKind kind = DocumentKind::kSetting;
   OrgId org;
   std::string key;
   std::string body;  // JSON
   SysTime updated{};
-  Revision revision{};
+  Revision revision{};  // greater than that of every document written before it
 };
 struct DocumentWrite {
   Document document;
@@ -84,13 +97,13 @@ struct DocumentQuery {
   std::optional<OrgId> org;  // nullopt: of all organisations
   std::string prefix;        // of the key
   std::size_t most = 1000;
-  OrgId after_org;           // in order of organisation and key; the rows after this one
+  OrgId after_org;           // in order of organisation and key; those after this one
   std::string after_key;
 };
 
 // What is committed in one transaction with a row, or alone (Commit).
 struct Alongside {
-  std::vector<Event> events{};  // of the row; Commit takes none
+  std::vector<Event> events{};  // of the row; only the verbs of resources write them
   std::vector<AuditEntry> audit{};
   std::vector<UsageRecord> usage{};
   std::vector<DocumentWrite> documents{};
@@ -205,14 +218,15 @@ class Store {
                                             const ResourceId& id) = 0;  // oldest first
 
   // ---- documents, audit, usage
-  // All of it or nothing. For what changes no row.
+  // All of it or nothing. For what changes no row. Beside the codes of its documents:
+  // kInvalidArgument, when a usage record has no id or a negative amount.
   virtual Status Commit(const Alongside& all) = 0;
   virtual Result<Document> GetDocument(DocumentKind kind, const OrgId& org, const std::string& key) = 0;
   virtual Result<std::vector<Document>> ListDocuments(const DocumentQuery& query) = 0;
   virtual Result<std::vector<AuditLine>> ReadAudit(const AuditQuery& query) = 0;
   // Reads every line and checks number, chain and head.
   virtual Result<AuditVerdict> VerifyAudit() = 0;
-  // In order of day, organisation, user or label, kind and model.
+  // In order of day, organisation, kind, model, and user or label.
   virtual Result<std::vector<UsageRow>> ReadUsage(const UsageQuery& query) = 0;
   virtual Result<std::vector<UsageRecord>> ListUsage(const UsageListQuery& query) = 0;
 
