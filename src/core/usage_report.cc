@@ -12,6 +12,8 @@ constexpr std::int64_t kMostPercent = 1000;
 
 void Count(UsageLine& line, const UsageTable::Part& part, const Money& cost) {
   line.sums += part.sums;
+  // Time is that of replicas; what lies in buckets has its amount × time alone.
+  if (part.sums.storage != MebibyteSeconds{}) line.sums.held_ms -= part.sums.held_ms;
   if (part.sums.gpu_ms > 0) line.gpu_ms[part.gpu_model] += part.sums.gpu_ms;
   line.cost += cost;
 }
