@@ -25,6 +25,7 @@
 #include "app/metrics.h"
 #include "app/package_fetch.h"
 #include "backends/local/local_backend.h"
+#include "backends/local/network.h"
 #include "backends/local/runtime_catalog.h"
 #include "backends/local/uv_environments.h"
 #include "base/file.h"
@@ -54,6 +55,7 @@ constexpr std::int64_t kMostProcesses = 4096;  // and threads, of one replica
 
 
 fs::path DatabaseOf(const fs::path& data) { return data / "cloudml.db"; }
+fs::path KeyFileOf(const fs::path& data) { return data / "master.key"; }
 
 class SealedBox final : public service::SecretBox {
  public:
@@ -99,6 +101,17 @@ service::TrainJobDefaults DefaultsFor(const Config& config, const std::vector<No
   return defaults;
 }
 
+Result<local::NetworkChoice> ChooseNetwork(Config::Network wanted) {
+  if (wanted == Config::Network::kHost) return local::NetworkChoice::kHost;
+  const std::string obstacle = local::NetworkObstacle();
+  if (obstacle.empty()) return local::NetworkChoice::kOrganisation;
+  if (wanted == Config::Network::kOrganisation) {
+    return Error(Code::kFailedPrecondition, "network: organisation: " + obstacle);
+  }
+  LogWarning("jobs share the machine's network, and so can reach those of other organisations", {{"because", obstacle}});
+  return local::NetworkChoice::kHost;
+}
+
 // Everything that runs, in the order in which it is made; destroyed in the reverse order.
 class Server {
  public:
@@ -134,8 +147,8 @@ class Server {
 
  private:
   Status OpenState() {
-    CML_ASSIGN_OR_RETURN(store_, store::SqliteStore::Open(DatabaseOf(config_.data)));
-    CML_ASSIGN_OR_RETURN(crypto::Sealer sealer, crypto::Sealer::FromKeyFile(config_.data / "master.key"));
+    CML_ASSIGN_OR_RETURN(crypto::Sealer sealer, crypto::Sealer::FromKeyFile(KeyFileOf(config_.data)));
+    CML_ASSIGN_OR_RETURN(store_, store::SqliteStore::Open(DatabaseOf(config_.data), sealer.KeyFor("audit")));
     box_ = std::make_unique<SealedBox>(std::move(sealer));
     orgs_ = std::make_unique<service::Orgs>(*store_, *box_, clock_);
     CML_ASSIGN_OR_RETURN(const auto first, orgs_->EnsureDefaultOrg(config_.first_uid));
@@ -169,6 +182,7 @@ class Server {
     o.uid_of = [this](const OrgId& org) { return UidOf(org); };
     o.fetch = [this](const OrgId& org, const Fetch& fetch, const fs::path& to) { return (*fetch_)(org, fetch, to); };
     o.buckets = [this](const OrgId& org) { return objects_->OrganisationFolder(org); };
+    CML_ASSIGN_OR_RETURN(o.network, ChooseNetwork(config_.network));
     o.launcher = launcher_.get();
     o.environments = environments_.get();
     CML_ASSIGN_OR_RETURN(backend_, local::LocalBackend::Open(std::move(o)));
@@ -362,7 +376,12 @@ Status BackupServer(const fs::path& data, const fs::path& file) {
   if (!fs::exists(DatabaseOf(data))) {
     return Error(Code::kNotFound, data.string() + ": there is no cloudml data; name the folder with --data");
   }
-  CML_ASSIGN_OR_RETURN(const auto store, store::SqliteStore::Open(DatabaseOf(data)));
+  Secret audit_key;
+  if (fs::exists(KeyFileOf(data))) {  // reading makes no key
+    CML_ASSIGN_OR_RETURN(const crypto::Sealer sealer, crypto::Sealer::FromKeyFile(KeyFileOf(data)));
+    audit_key = sealer.KeyFor("audit");
+  }
+  CML_ASSIGN_OR_RETURN(const auto store, store::SqliteStore::Open(DatabaseOf(data), audit_key));
   return store->Backup(file);
 }
 
