@@ -83,7 +83,7 @@ const std::vector<OtherCommand>& OtherCommands() {
 const std::vector<Command>& AllCommands() {
   static const std::vector<Command> kCommands = [] {
     std::vector<Command> all;
-    for (auto* group : {SubmitCommands, TrainJobCommands, FrameworkCommands, RuntimeCommands,
+    for (auto* group : {SubmitCommands, TrainJobCommands, FrameworkCommands, RuntimeCommands, UsageCommands,
                         FileCommands, ConfigCommands, CompletionCommands, OwnCommands}) {
       for (Command& c : group()) all.push_back(std::move(c));
     }
