@@ -90,7 +90,7 @@ class UsageRoutes {
 
   Result<net::Response> EraseBudget(const Call& call) const {
     CML_RETURN_IF_ERROR(d_.budgets.Erase(call.caller));
-    return DoneResponse("the organisation has no budget any more");
+    return DoneResponse("Successfully delete the budget");
   }
 
  private:
