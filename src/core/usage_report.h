@@ -50,6 +50,7 @@ class UsageTable {
     UsageSums sums;
   };
   void Add(const Part& part);
+  std::size_t size() const { return lines_.size(); }
   // The lines in the order of organisation and key, and their sum.
   void MoveInto(UsageReport& report);
 

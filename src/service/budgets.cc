@@ -63,7 +63,8 @@ Result<BudgetState> Budgets::Read(const OrgId& org) {
   CML_ASSIGN_OR_RETURN(auto all, Load());
   for (BudgetState& state : all) {
     if (state.org != org) continue;
-    CML_ASSIGN_OR_RETURN(state.spent, d_.usage.SpentThisMonth(org));
+    CML_ASSIGN_OR_RETURN(const auto spent, d_.usage.SpentThisMonth());
+    if (const auto mine = spent.find(org); mine != spent.end()) state.spent = mine->second;
     return std::move(state);
   }
   return NoBudget();
@@ -118,16 +119,16 @@ std::vector<BudgetState> Budgets::All() const {
 
 Status Budgets::Tick() {
   CML_ASSIGN_OR_RETURN(auto all, Load());
+  std::map<OrgId, Money> spent;
+  if (!all.empty()) {
+    CML_ASSIGN_OR_RETURN(spent, d_.usage.SpentThisMonth());
+  }
   Status first = Ok{};
   std::vector<OrgId> orgs;
   for (BudgetState& state : all) {
     orgs.push_back(state.org);
-    auto spent = d_.usage.SpentThisMonth(state.org);
-    Status looked = spent.ok() ? Status(Ok{}) : Status(spent.error());
-    if (spent.ok()) {
-      state.spent = spent.value();
-      looked = Look(state);
-    }
+    if (const auto mine = spent.find(state.org); mine != spent.end()) state.spent = mine->second;
+    Status looked = Look(state);
     if (!looked.ok() && first.ok()) first = std::move(looked);
   }
   const std::scoped_lock lock(mu_);

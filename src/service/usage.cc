@@ -9,6 +9,7 @@ namespace {
 
 constexpr int kTries = 5;           // to read while nothing ends
 constexpr std::size_t kPage = 10'000;
+constexpr std::size_t kMostLines = 100'000;
 
 bool HoldsRun(TrainJobState s) { return s == TrainJobState::kCreating || s == TrainJobState::kRunning; }
 
@@ -123,6 +124,9 @@ Status Usage::AddRecords(const UsageFilter& f, UsageTable& table) {
   while (true) {
     CML_ASSIGN_OR_RETURN(const auto records, d_.store.ListUsage(query));
     for (const UsageRecord& r : records) AddRecord(f, r, table);
+    if (table.size() > kMostLines) {
+      return Error(Code::kInvalidArgument, "from, until: more than 100,000 lines; choose fewer days, or one user or label");
+    }
     if (records.size() < query.most) return Ok{};
     query.after_to = records.back().to;
     query.after_id = records.back().id;
@@ -208,15 +212,15 @@ Result<UsageReport> Usage::Report(const UsageFilter& filter) {
   }
 }
 
-Result<Money> Usage::SpentThisMonth(const OrgId& org) {
+Result<std::map<OrgId, Money>> Usage::SpentThisMonth() {
   const UsageMonth month = MonthOf(d_.clock.Now());
   UsageFilter filter;
-  filter.by = UsageBy::kKind;
-  filter.org = org;
   filter.from = month.from;
   filter.until = month.until;
   CML_ASSIGN_OR_RETURN(const UsageReport report, Report(filter));
-  return report.total.cost;
+  std::map<OrgId, Money> spent;
+  for (const UsageLine& line : report.lines) spent[line.org] = line.cost;
+  return spent;
 }
 
 }  // namespace cml::service

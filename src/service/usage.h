@@ -40,8 +40,8 @@ class Usage {
   explicit Usage(Deps deps) : d_(std::move(deps)) {}
 
   Result<UsageReport> Report(const UsageFilter& filter);
-  // What the organisation has spent in this month.
-  Result<Money> SpentThisMonth(const OrgId& org);
+  // What each organisation has spent in this month; those that have spent nothing are not in it.
+  Result<std::map<OrgId, Money>> SpentThisMonth();
 
   const PriceList& prices() const { return d_.prices; }
 
