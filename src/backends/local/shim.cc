@@ -123,6 +123,7 @@ class Shim {
       memory_at_, beat_at_;
   int memory_checks_ = 0;
   Steady::time_point released_;  // when the command might start
+  Steady::time_point counted_from_;  // when it was let go the first time: `started` by this clock
   Usage sampled_;
   std::uint64_t lost_bytes_ = 0;
   std::string last_output_;  // the end of it, for the message when the sandbox does not start
@@ -184,7 +185,7 @@ Status Shim::Start() {
     return released;
   }
   // The command's clock begins here; what the proof took to reach the disk is not its time.
-  released_ = Steady::now();
+  released_ = counted_from_ = Steady::now();
   record_.status.started = SystemClock().Now();
   Beat();
 
@@ -296,7 +297,7 @@ void Shim::CheckTimes() {
 SysTime Shim::RunClock() const {
   if (record_.status.started == SysTime{}) return SystemClock().Now();
   return record_.status.started +
-         std::chrono::duration_cast<milliseconds>(Steady::now() - released_);
+         std::chrono::duration_cast<milliseconds>(Steady::now() - counted_from_);
 }
 
 // The status file's time of change says until when we lived: who is killed writes no end.
