@@ -61,7 +61,8 @@ TEST(Billing, ThePriceOfTheDayCounts) {
 }
 
 TEST(Billing, NoSumDependsOnItsGrouping) {
-  std::mt19937 dice(7);
+  std::mt19937 numbers(7);
+  const auto dice = [&] { return static_cast<std::int64_t>(numbers()); };
   const PriceList list = Prices();
   Money one_by_one;
   std::map<std::pair<UsageDay, std::string>, UsageSums> by_day;
