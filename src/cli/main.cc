@@ -83,8 +83,9 @@ const std::vector<OtherCommand>& OtherCommands() {
 const std::vector<Command>& AllCommands() {
   static const std::vector<Command> kCommands = [] {
     std::vector<Command> all;
-    for (auto* group : {SubmitCommands, TrainJobCommands, FrameworkCommands, RuntimeCommands, UsageCommands,
-                        FileCommands, ConfigCommands, CompletionCommands, OwnCommands}) {
+    for (auto* group : {SubmitCommands, TrainJobCommands, FrameworkCommands, RuntimeCommands,
+                        UsageCommands, FileCommands, OrgCommands, UserCommands, KeyCommands, ConfigCommands, CompletionCommands,
+                        OwnCommands}) {
       for (Command& c : group()) all.push_back(std::move(c));
     }
     for (Command& c : AdminCommands(all)) all.push_back(std::move(c));

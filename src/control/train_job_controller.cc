@@ -65,16 +65,15 @@ Result<Next> TrainJobController::Step(const ResourceId& id) {
   }
   const bool waits = job.record.state == TrainJobState::kEnqueued && !view.run;
   if (waits && !job.wish.deleted && !IsStopAsked(job)) {
-    const Status may = d_.may_start ? d_.may_start(job.meta.org) : Status(Ok{});
-    if (!may.ok()) {
-      d_.desk.Leave(id);
-      view.wait_reason = may.error().message();
-    } else {
+    if (d_.held_back) view.wait_reason = d_.held_back(job.meta.org);
+    if (view.wait_reason.empty()) {
       JoinQueue(job);
       auto verdict = d_.desk.Ask(id);
       view.admitted = std::move(verdict.placement);
       if (view.admitted) NameGpus(*view.admitted);
       view.wait_reason = std::move(verdict.reason);
+    } else {
+      d_.desk.Leave(id);  // its place in the queue is by its age, so it is not lost
     }
   }
   return Act(stored, PlanTrainJob(view));

@@ -58,6 +58,7 @@ class FilesystemStore final : public ObjectStore {
   // What a job wrote counts as well. Names of one file share its bytes, and the holes of a big file
   // are not counted.
   Result<std::uint64_t> Size(const OrgId& org) override;
+  Status RemoveAllOf(const OrgId& org) override;
 
   Result<ObjectInfo> Stat(const OrgId& org, const std::string& bucket,
                           const std::string& key) override;
