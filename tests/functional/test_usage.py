@@ -66,7 +66,8 @@ def test_a_job_that_is_deleted_while_it_runs_stays_on_the_bill(billed):
     rest.delete_job("gone")
     rest.gone("gone")
     after = lines(rest, "by=job&job=gone")["gone"]["seconds"]
-    assert before <= after < before + 5
+    # The start is known a little more exactly when the run has ended.
+    assert before - 0.5 <= after < before + 5
     assert lines(rest, "by=job")["gone"]["seconds"] == after, "and it does not grow any more"
     assert not billed.jobs_processes()
 
