@@ -21,6 +21,16 @@ void AdmissionDesk::SetNodes(std::vector<Node> nodes) {
   Tell(told);
 }
 
+void AdmissionDesk::KeepFree(std::set<std::string> nodes) {
+  std::vector<ResourceId> told;
+  {
+    const std::scoped_lock lock(mu_);
+    cordoned_ = std::move(nodes);
+    told = Replan();
+  }
+  Tell(told);
+}
+
 void AdmissionDesk::Hold(const ResourceId& id, const Placement& placement, const Limits& limits) {
   const std::scoped_lock lock(mu_);
   shares_[id] = {placement, limits};
@@ -68,11 +78,34 @@ AdmissionDesk::Counts AdmissionDesk::counts() const {
   return {waiting_.size(), shares_.size()};
 }
 
+ClusterBook AdmissionDesk::Book() const {
+  const std::scoped_lock lock(mu_);
+  ClusterBook book{nodes_, {}};
+  for (const auto& [id, share] : shares_) book.shares.push_back({id, share.placement, share.limits});
+  return book;
+}
+
+void AdmissionDesk::SayCordoned() {
+  std::string names;
+  std::size_t count = 0;
+  for (const Node& node : nodes_) {
+    if (!cordoned_.contains(node.name)) continue;
+    names += (count++ == 0 ? "" : ", ") + node.name;
+  }
+  if (count == 0) return;
+  for (auto& [id, reason] : reasons_) {
+    reason = count == nodes_.size() ? "every node is cordoned: " + names
+                                    : reason + " (not counted, as cordoned: " + names + ")";
+  }
+}
+
 std::vector<ResourceId> AdmissionDesk::Replan() {
   reasons_.clear();
   if (queue_.empty() || nodes_.empty()) return {};
   std::vector<NodeUse> use;
-  for (const Node& node : nodes_) use.push_back({node, 0, 0, {}});
+  for (const Node& node : nodes_) {
+    if (!cordoned_.contains(node.name)) use.push_back({node, 0, 0, {}});
+  }
   for (const auto& [id, share] : shares_) {
     for (NodeUse& n : use) {
       if (n.node.name != share.placement.node) continue;
@@ -85,6 +118,7 @@ std::vector<ResourceId> AdmissionDesk::Replan() {
   for (auto it = queue_.begin(); it != queue_.end() && first.size() < kWindow; ++it) first.push_back(*it);
   AdmissionPlan plan = PlanAdmission(std::move(use), first);
   reasons_ = std::move(plan.reasons);
+  SayCordoned();
   std::vector<ResourceId> started;
   for (Admission& start : plan.starts) {
     const auto it = waiting_.find(start.id);
