@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <functional>
 
+#include "app/price_config.h"
 #include "base/file.h"
 #include "base/strings.h"
 #include "core/quantity.h"
@@ -280,6 +281,7 @@ Status Apply(const YAML::Node& root, Config& c) {
       {"webhooks", WebhooksSection(c.webhook_allow)},
       {"http", HttpSection(c.http)},
       {"tls", TlsSection(c.http.tls)},
+      {"prices", [&c](const YAML::Node& n) { return ReadPrices(n, c.prices); }},
   };
   if (root.IsNull()) return Ok{};
   CML_RETURN_IF_ERROR(ApplySetters(root, setters, ""));

@@ -12,6 +12,7 @@
 #include "api/front.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "core/billing.h"
 #include "core/quota.h"
 #include "core/run.h"
 #include "net/address_rules.h"
@@ -48,6 +49,7 @@ struct Config {
   LogFormat log_format = LogFormat::kText;
   // rate_limit, log_requests
   api::FrontOptions front{{1000, 2000}, {50, 200}, api::LogRequests::kChanges};
+  PriceList prices;                           // empty: nothing costs anything
 };
 
 // kInvalidArgument: the file, the key and what is allowed there.

@@ -21,8 +21,10 @@
 #include "api/platform.h"
 #include "api/quotas.h"
 #include "api/train_jobs.h"
+#include "api/usage.h"
 #include "api/webhooks.h"
 #include "app/admin_file.h"
+#include "app/bill.h"
 #include "app/embedded.h"
 #include "app/endpoints.h"
 #include "app/metrics.h"
@@ -164,6 +166,7 @@ class Server {
     if (front_) front_->BeginDrain();
     if (http_) http_->Drain(kDrain);
     if (runner_) runner_->Stop();
+    if (bill_) bill_->Stop();
     upkeep_.reset();
     if (audit_) audit_->Flush(service::AuditTrail::Which::kAll);
     if (org_runner_) org_runner_->Stop();
@@ -233,7 +236,7 @@ class Server {
     controller_ = std::make_unique<control::TrainJobController>(control::TrainJobController::Deps{
         *rows_, *backend_, *desk_, clock_, std::string(PackageInstaller()), leader,
         [this](const OrgId& org) { return quotas_->RankOf(org, QuotaGroup::kTrain); },
-        [this](const OrgId& org) { return orgs_->WhyHeldBack(org); }, Tell()});
+        [this](const OrgId& org) { return WhyHeldBack(org); }, Tell()});
     nodes_ = std::make_unique<service::Nodes>(service::Nodes::Deps{
         *store_, clock_, [this] { return desk_->Book(); },
         [this](std::set<std::string> names) { desk_->KeepFree(std::move(names)); }});
@@ -241,6 +244,9 @@ class Server {
     runner_ = std::make_unique<control::Runner>(
         [this](const ResourceId& id) { return controller_->Step(id); }, control::Runner::Options{});
     backend_->OnChange([this](const RunKey& key) { runner_->Notify(key.resource); });
+    bill_ = std::make_unique<Bill>(Bill::Deps{*store_, *rows_, *backend_, *objects_, *orgs_, clock_, config_.prices,
+                                              [this](const ResourceId& id) { runner_->Notify(id); }});
+    CML_RETURN_IF_ERROR(bill_->Start());
     CML_ASSIGN_OR_RETURN(const auto unfinished, controller_->Recover());
     for (const ResourceId& id : unfinished) runner_->Notify(id);
     return MakeOrgControl();
@@ -282,7 +288,9 @@ class Server {
         [this](const std::string& name, const std::string& version) { return FrameworkOf(name, version); },
         [this](const std::string& endpoint) { return PackageEndpoint(own_, endpoint); },
         [this](const ResourceId& id) { runner_->Notify(id); },
-        [this](const OrgId& org, const Reservation& reservation) { return quotas_->Room(org, reservation); }, Tell()});
+        [this](const OrgId& org, const Reservation& reservation) { return quotas_->Room(org, reservation); },
+        Tell(),
+        [this](const OrgId& org) { return bill_->budgets().MayStart(org); }});
     auth_ = std::make_unique<api::Authenticator>(*orgs_, clock_, first_start_ ? SysTime{} : started_);
     api::RouteTable table;
     api::AddTrainJobRoutes(table, {*jobs_, *orgs_, [this](const RunKey& key) { return backend_->LogOf(key, "worker", 0); }});
@@ -291,6 +299,7 @@ class Server {
     api::AddPlatformRoutes(table, PlatformDeps());
     api::AddQuotaRoutes(table, *quotas_);
     api::AddNodeRoutes(table, *nodes_);
+    api::AddUsageRoutes(table, {bill_->usage(), bill_->budgets(), *orgs_, clock_});
     api::AddOrgRoutes(table, *org_admin_);
     api::AddUserRoutes(table, *users_);
     api::AddKeyRoutes(table, *keys_, clock_);
@@ -387,6 +396,9 @@ class Server {
     const auto counts = desk_->counts();
     figures.jobs_waiting = counts.waiting;
     figures.jobs_holding = counts.holding;
+    for (const BudgetState& state : bill_->budgets().All()) {
+      figures.budgets.push_back({state.org.str(), state.percent()});
+    }
     figures.started = static_cast<double>(started_.time_since_epoch().count()) / 1000;
     ReadProcess(figures);
     return EncodeMetrics(figures);
@@ -398,6 +410,14 @@ class Server {
     if (found.ok() || found.error().code() != Code::kNotFound) return found;
     return Error(Code::kInvalidArgument,
                  (version.empty() ? "framework: " : "framework, framework_version: ") + found.error().message());
+  }
+
+  // Suspended, or its budget is used up.
+  std::string WhyHeldBack(const OrgId& org) {
+    std::string why = orgs_->WhyHeldBack(org);
+    if (!why.empty()) return why;
+    const Status may = bill_->budgets().MayStart(org);
+    return may.ok() ? std::string() : may.error().message();
   }
 
   uid_t UidOf(const OrgId& org) { return static_cast<uid_t>(orgs_->UidOf(org)); }
@@ -440,6 +460,7 @@ class Server {
   std::unique_ptr<control::Runner> runner_;
   std::unique_ptr<control::OrgController> org_controller_;
   std::unique_ptr<control::Runner> org_runner_;
+  std::unique_ptr<Bill> bill_;
   std::unique_ptr<service::TrainJobs> jobs_;
   std::unique_ptr<api::Authenticator> auth_;
   std::unique_ptr<api::objects::ObjectRoutes> object_routes_;

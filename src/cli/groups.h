@@ -12,6 +12,7 @@ std::vector<Command> FrameworkCommands();   // frameworks.cc
 std::vector<Command> QuotaCommands();       // quota.cc
 std::vector<Command> NodeCommands();        // nodes.cc
 std::vector<Command> RuntimeCommands();     // runtimes.cc
+std::vector<Command> UsageCommands();       // usage.cc
 std::vector<Command> FileCommands();        // fs.cc
 std::vector<Command> ConfigCommands();      // config_commands.cc
 std::vector<Command> AuditCommands();       // audit.cc

@@ -4,7 +4,9 @@
 // error means "step again later".
 #pragma once
 #include <functional>
+#include <map>
 #include <string>
+#include <utility>
 
 #include "backends/backend.h"
 #include "control/admission_desk.h"
@@ -46,8 +48,10 @@ class TrainJobController {
   Status Save(const Stored& stored, const Record& record);
   Status EraseAll(const Stored& stored);
   void JoinQueue(const TrainJob& job);
+  void NameGpus(Placement& placement) const;
 
   Deps d_;
+  std::map<std::pair<std::string, int>, std::string> gpu_models_;  // by node and index; from Recover
 };
 
 }  // namespace cml::control

@@ -59,6 +59,8 @@ class TrainJobs {
     std::function<Status(const OrgId&, const Reservation&)> room{};
     // Tells others of a new job, as the controller does of its later states; may be empty.
     std::function<std::function<void()>(const TrainJob& job, std::string_view event, store::Alongside& with)> tell{};
+    // Does the organisation's budget allow a new start? kQuotaExceeded says why not.
+    std::function<Status(const OrgId&)> may_start{};
   };
   explicit TrainJobs(Deps deps) : d_(std::move(deps)) {}
 
