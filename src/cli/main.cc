@@ -84,8 +84,9 @@ const std::vector<Command>& AllCommands() {
   static const std::vector<Command> kCommands = [] {
     std::vector<Command> all;
     for (auto* group : {SubmitCommands, TrainJobCommands, FrameworkCommands, RuntimeCommands,
-                        QuotaCommands, NodeCommands, FileCommands, OrgCommands, UserCommands,
-                        KeyCommands, ConfigCommands, CompletionCommands, OwnCommands}) {
+                        QuotaCommands, UsageCommands, NodeCommands, FileCommands, OrgCommands, UserCommands,
+                        KeyCommands, AuditCommands, WebhookCommands, ConfigCommands,
+                        CompletionCommands, OwnCommands}) {
       for (Command& c : group()) all.push_back(std::move(c));
     }
     for (Command& c : AdminCommands(all)) all.push_back(std::move(c));

@@ -227,6 +227,36 @@ Result<TrainJobSpec> DecodeTrainJobRequest(std::string_view body) {
   return spec;
 }
 
+std::string EncodeTrainJobForAudit(const TrainJob& job) {
+  const TrainJobSpec& s = job.wish.spec;
+  JsonWriter w(kUsualJob);
+  const auto text = [&w](std::string_view name, std::string_view value) {
+    if (!value.empty()) w.Field(name, value);
+  };
+  w.Open('{');
+  w.Field("job_id", job.meta.id.str());
+  w.Field("state", StateOf(job));
+  w.Field("starts", job.wish.starts);
+  text("module_name", s.module_name);
+  text("trainer_uri", s.trainer_uri);
+  text("job_args", s.job_args);
+  text("docker_command", s.docker_command);
+  text("prepare_command", s.prepare_command);
+  text("finish_command", s.finish_command);
+  text("framework", s.framework);
+  text("framework_version", s.framework_version);
+  text("cpu_limit", s.cpu_limit);
+  text("memory_limit", s.memory_limit);
+  w.Field("gpu_limit", s.gpu_limit);
+  w.Field("enable_rank", s.enable_rank);
+  w.Field("priority_class", ToString(s.priority_class));
+  WriteMap(w, "labels", s.labels);
+  w.Name("env").Open('{');
+  for (const auto& [name, value] : s.env) w.Field(name, "***");
+  w.Close('}').Close('}');
+  return w.Take();
+}
+
 std::string EncodeTrainJob(const TrainJob& job, std::string_view org_name) {
   JsonWriter w(kUsualJob);
   WriteTrainJob(w, job, org_name);
@@ -276,6 +306,12 @@ std::string ResourceCodec<TrainJob>::Wish(const TrainJob& job) {
   w.Field("submitted_by", job.wish.submitted_by.str());
   w.Field("starts", job.wish.starts);
   w.Field("deleted", job.wish.deleted);
+  if (!job.wish.user.empty()) w.Field("user", job.wish.user);
+  if (job.wish.stop != 0) {
+    w.Field("stop", job.wish.stop);
+    w.Field("stop_reason", job.wish.stop_reason);
+    w.Field("stop_message", job.wish.stop_message);
+  }
   w.Close('}');
   return w.Take();
 }
@@ -300,6 +336,12 @@ Status ResourceCodec<TrainJob>::FromWish(std::string_view text, TrainJob& job) {
   f.Integer("starts", starts);
   job.wish.starts = static_cast<std::uint64_t>(starts);
   f.Boolean("deleted", job.wish.deleted);
+  f.Text("user", job.wish.user);
+  std::int64_t stop = 0;
+  f.Integer("stop", stop);
+  job.wish.stop = static_cast<std::uint64_t>(stop);
+  f.Text("stop_reason", job.wish.stop_reason);
+  f.Text("stop_message", job.wish.stop_message);
   if (const Status s = f.Done(); !s.ok()) return NotOurs(s.error());
   return Ok{};
 }
@@ -317,6 +359,7 @@ std::string ResourceCodec<TrainJob>::Record(const TrainJob& job) {
   w.Field("message", r.message);
   w.Field("node", r.placement.node);
   WriteList(w, "gpus", r.placement.gpus);
+  if (!r.placement.gpu_model.empty()) w.Field("gpu_model", r.placement.gpu_model);
   w.Field("millicores", r.limits.millicores);
   w.Field("memory_bytes", r.limits.memory_bytes);
   w.Field("gpu_count", r.limits.gpus);
@@ -346,6 +389,7 @@ Status ResourceCodec<TrainJob>::FromRecord(std::string_view text, TrainJob& job)
   f.Text("reason", r.reason);
   f.Text("message", r.message);
   f.Text("node", r.placement.node);
+  f.Text("gpu_model", r.placement.gpu_model);
   f.Integer("millicores", r.limits.millicores);
   f.Integer("memory_bytes", r.limits.memory_bytes);
   f.Integer("gpu_count", r.limits.gpus);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "core/train_job_usage.h"
+
 namespace cml::control {
 namespace {
 
@@ -84,6 +86,43 @@ Record FailOrRetry(const TrainJob& job, const RunStatus& run, SysTime now) {
                  Say(now, EventType::kNormal, "Retrying", next.message)}};
 }
 
+bool HoldsRun(State s) { return s == State::kCreating || s == State::kRunning; }
+bool HasEnded(const RunStatus& run) {
+  return run.state == RunState::kSucceeded || run.state == RunState::kFailed;
+}
+
+// Whatever the record says then, what the run has used is said with it.
+Record WithUsage(Record record, const TrainJobView& v) {
+  record.usage = v.run ? UsageOf(v.job, v.run->replicas, v.now) : UsageWithoutTrace(v.job);
+  return record;
+}
+
+// A job that is being deleted: its run is stopped, its end seen and recorded, and only then is the
+// run removed, and the job.
+TrainJobAction PlanDeleted(const TrainJobView& v) {
+  if (HoldsRun(v.job.record.state)) {
+    if (v.run && !HasEnded(*v.run)) return StopRun{};
+    if (v.run || v.job.record.state == State::kRunning) {
+      return WithUsage({Moved(v.job, State::kDeleting, v.now), {}}, v);
+    }
+  }
+  if (v.run) return RemoveRun{};
+  return Erase{};
+}
+
+// One that was told to stop, by its budget for instance.
+TrainJobAction PlanStopped(const TrainJobView& v) {
+  if (v.run && !HoldsRun(v.job.record.state)) return RemoveRun{};
+  if (v.run && !HasEnded(*v.run)) return StopRun{};
+  if (v.run && v.run->state == RunState::kSucceeded) {
+    return WithUsage(Finish(v.job, State::kCompleted, *v.run, v.now), v);
+  }
+  RunStatus ended = v.run.value_or(RunStatus{});
+  ended.reason = v.job.wish.stop_reason;
+  ended.message = v.job.wish.stop_message;
+  return WithUsage(Finish(v.job, State::kFailed, ended, v.now), v);
+}
+
 TrainJobAction PlanWaiting(const TrainJobView& v) {
   const TrainJob& job = v.job;
   if (v.admitted) {
@@ -156,8 +195,9 @@ TrainJobAction PlanActive(const TrainJobView& v) {
   switch (v.run->state) {
     case RunState::kPending: return PlanPending(v);
     case RunState::kRunning: return PlanRunning(v);
-    case RunState::kSucceeded: return Finish(v.job, State::kCompleted, *v.run, v.now);
-    case RunState::kFailed: return FailOrRetry(v.job, *v.run, v.now);
+    case RunState::kSucceeded:
+      return WithUsage(Finish(v.job, State::kCompleted, *v.run, v.now), v);
+    case RunState::kFailed: return WithUsage(FailOrRetry(v.job, *v.run, v.now), v);
   }
   return Nothing{};
 }
@@ -175,12 +215,15 @@ Record LostByBackend(const TrainJob& job, SysTime now) {
   RunStatus run;
   run.reason = "RunLost";
   run.message = "nobody knows how the run ended: its machine or its guard process was killed";
-  return FailOrRetry(job, run, now);
+  Record record = FailOrRetry(job, run, now);
+  record.usage = UsageWithoutTrace(job);
+  return record;
 }
 
 TrainJobAction PlanTrainJob(const TrainJobView& v) {
   const TrainJob& job = v.job;
-  if (job.wish.deleted) return v.run ? TrainJobAction{RemoveRun{}} : TrainJobAction{Erase{}};
+  if (job.wish.deleted) return PlanDeleted(v);
+  if (IsStopAsked(job)) return PlanStopped(v);
   if (IsFinal(job.record.state)) {
     if (v.run) return RemoveRun{};
     if (job.wish.starts != job.record.starts) return Enqueue(job, v.now);

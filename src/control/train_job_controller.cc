@@ -9,6 +9,7 @@ namespace cml::control {
 namespace {
 
 constexpr std::chrono::seconds kLookAgain{10};   // when nothing tells us of a change
+constexpr std::chrono::seconds kStopping{2};     // until a run that was told to stop is looked at
 constexpr std::chrono::seconds kPatience{20};    // with one call of the backend
 constexpr std::chrono::seconds kGivenUp{30};     // a run that is not there so long after it was asked for
 
@@ -42,6 +43,9 @@ Result<std::vector<ResourceId>> TrainJobController::Recover() {
     CML_RETURN_IF_ERROR(d_.backend.Remove(key, Soon()));
   }
   CML_ASSIGN_OR_RETURN(std::vector<Node> nodes, d_.backend.Nodes(Soon()));
+  for (const Node& node : nodes) {
+    for (const Gpu& gpu : node.gpus) gpu_models_[{node.name, gpu.index}] = gpu.model;
+  }
   d_.desk.SetNodes(std::move(nodes));
   return unfinished;
 }
@@ -59,18 +63,27 @@ Result<Next> TrainJobController::Step(const ResourceId& id) {
   if (job.record.incarnation > 0) {
     CML_ASSIGN_OR_RETURN(view.run, d_.backend.Observe(KeyOf(job), Soon()));
   }
-  if (!job.wish.deleted && job.record.state == TrainJobState::kEnqueued && !view.run) {
+  const bool waits = job.record.state == TrainJobState::kEnqueued && !view.run;
+  if (waits && !job.wish.deleted && !IsStopAsked(job)) {
     if (d_.held_back) view.wait_reason = d_.held_back(job.meta.org);
     if (view.wait_reason.empty()) {
       JoinQueue(job);
       auto verdict = d_.desk.Ask(id);
       view.admitted = std::move(verdict.placement);
+      if (view.admitted) NameGpus(*view.admitted);
       view.wait_reason = std::move(verdict.reason);
     } else {
       d_.desk.Leave(id);  // its place in the queue is by its age, so it is not lost
     }
   }
   return Act(stored, PlanTrainJob(view));
+}
+
+// GPUs of one node are of one model, as a rule; where they are not, the first one's price counts.
+void TrainJobController::NameGpus(Placement& placement) const {
+  if (placement.gpus.empty()) return;
+  const auto model = gpu_models_.find({placement.node, placement.gpus.front()});
+  if (model != gpu_models_.end()) placement.gpu_model = model->second;
 }
 
 void TrainJobController::JoinQueue(const TrainJob& job) {
@@ -91,6 +104,10 @@ Result<Next> TrainJobController::Act(const Stored& stored, const TrainJobAction&
   }
   if (std::holds_alternative<EnsureRun>(action)) {
     return Ensure(stored);
+  }
+  if (std::holds_alternative<StopRun>(action)) {
+    CML_RETURN_IF_ERROR(d_.backend.Stop(KeyOf(job), Soon()));
+    return Next::Later(kStopping);  // it tells when it has ended
   }
   if (std::holds_alternative<RemoveRun>(action)) {
     CML_RETURN_IF_ERROR(d_.backend.Remove(KeyOf(job), Soon()));
@@ -135,9 +152,16 @@ Status TrainJobController::Save(const Stored& stored, const Record& record) {
   Stored next = stored;
   next.value.record = record.next;
   next.value.meta.updated = d_.clock.Now();
-  CML_RETURN_IF_ERROR(d_.jobs.SaveRecord(next, d_.leader, {record.events}));
+  store::Alongside with;
+  with.events = record.events;
+  with.usage = record.usage;
+  std::function<void()> told;
+  if (d_.tell && record.next.state != job.record.state) told = d_.tell(next.value, ToString(record.next.state), with);
+  CML_RETURN_IF_ERROR(d_.jobs.SaveRecord(next, d_.leader, with));
+  if (told) told();
   // A share is given back when the store says so, not before.
-  if (HoldsShare(job.record.state) && !HoldsShare(record.next.state)) d_.desk.Leave(job.meta.id);
+  const bool held = HoldsShare(job.record.state) || IsFinal(record.next.state);
+  if (held && !HoldsShare(record.next.state)) d_.desk.Leave(job.meta.id);
   return Ok{};
 }
 
@@ -146,7 +170,12 @@ Status TrainJobController::EraseAll(const Stored& stored) {
   d_.desk.Leave(job.meta.id);
   CML_RETURN_IF_ERROR(d_.backend.RemoveLogs(job.meta.id));
   CML_RETURN_IF_ERROR(d_.backend.RemoveCheckpoint(job.meta.id.str()));
-  return d_.jobs.Erase(stored, d_.leader);
+  store::Alongside with;
+  std::function<void()> told;
+  if (d_.tell) told = d_.tell(job, "deleted", with);
+  CML_RETURN_IF_ERROR(d_.jobs.Erase(stored, d_.leader, with));
+  if (told) told();
+  return Ok{};
 }
 
 }  // namespace cml::control

@@ -4,7 +4,9 @@
 // error means "step again later".
 #pragma once
 #include <functional>
+#include <map>
 #include <string>
+#include <utility>
 
 #include "backends/backend.h"
 #include "control/admission_desk.h"
@@ -27,6 +29,9 @@ class TrainJobController {
     std::function<std::int64_t(const OrgId&)> rank_of{};
     // Why no job of the organisation may start now, in one sentence; empty: it may.
     std::function<std::string(const OrgId&)> held_back{};
+    // Tells others of a job that has come into a state: adds to what is committed with the change,
+    // and returns what is to be called when it was. May be empty, and may return nothing.
+    std::function<std::function<void()>(const TrainJob& job, std::string_view event, store::Alongside& with)> tell{};
   };
   explicit TrainJobController(Deps deps) : d_(std::move(deps)) {}
 
@@ -43,8 +48,10 @@ class TrainJobController {
   Status Save(const Stored& stored, const Record& record);
   Status EraseAll(const Stored& stored);
   void JoinQueue(const TrainJob& job);
+  void NameGpus(Placement& placement) const;
 
   Deps d_;
+  std::map<std::pair<std::string, int>, std::string> gpu_models_;  // by node and index; from Recover
 };
 
 }  // namespace cml::control

@@ -61,6 +61,7 @@ struct Role {
 struct Placement {
   std::string node;
   std::vector<int> gpus;  // indices on that node
+  std::string gpu_model{};  // of those, as it was when they were given: what the bill says
   friend bool operator==(const Placement&, const Placement&) = default;
 };
 

@@ -104,8 +104,8 @@ def furnish_later_things(org, admin, at):
     known = {rule.pattern for rule in RULES}
     if PREFIX + "/webhook" in known:
         made = must(org.keys["org_admin"].post("/webhook", {
-            "url": f"https://hooks.example.com/{org.word}", "events": ["job.completed"]}))
-        org.webhook = str(made["id"])
+            "url": f"https://hooks.example.com/{org.word}", "events": ["train_job.completed"]}))
+        org.webhook = made["webhook_id"]
     if PREFIX + "/application" in known:
         must(org.keys["member"].post(f"/application{at}", {
             "org_id": org.id, "org_name": org.name, "org_mail": f"{org.word}@example.com",
@@ -218,7 +218,8 @@ def test_own_organisation(world, rule, role):
         # 401 and 403 would be about the key; what is asked may well be wrong or missing.
         assert not refused(answer), answer
         if not rule.changes and "{" not in rule.pattern:
-            assert answer.status in (200, 400), answer
+            none_yet = (404,) if rule.pattern.endswith("/budget") else ()  # an organisation may have none
+            assert answer.status in (200, 400, *none_yet), answer
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.method} {rule.pattern}")
