@@ -1,0 +1,399 @@
+// The planner's decisions: targets, starts, reservations, preemptions.
+#include <algorithm>
+#include <tuple>
+
+#include "control/admission/planner.h"
+
+namespace cml::control::admission {
+
+// Where each organisation should be: its entitlement, less what it had beyond it.
+void Planner::Aim() {
+  std::vector<Demand> demands;
+  std::vector<Org*> there;
+  for (const auto& [id, ix] : org_ix_) {
+    Org& o = org(ix);
+    if (o.waiting + o.running == 0) continue;
+    Amounts all = o.held + o.wanted;
+    if (o.facts.quota) {
+      const Amounts most = *o.facts.quota + o.facts.borrow;
+      all = {std::min(all.millicores, most.millicores), std::min(all.memory_bytes, most.memory_bytes),
+             std::min(all.gpu_milli, most.gpu_milli)};
+    }
+    demands.push_back({o.facts.weight, SharesOf(all, nodes_.total())});
+    there.push_back(&o);
+  }
+  const std::vector<double> entitled = Entitlements(demands);
+  for (std::size_t i = 0; i < there.size(); ++i) {
+    Org& o = *there[i];
+    o.entitled = entitled[i];
+    o.target = std::max(0.0, o.entitled - o.facts.over_use / policy_.correction);
+  }
+}
+
+// How far towards its target; above 1 is beyond.
+double Planner::RatioOf(const Org& o, double share) const {
+  constexpr double kNone = 1e-9;
+  return o.target > kNone ? share / o.target : share > 0 ? 1e9 + share : 1e9;
+}
+
+// The first of a bucket that may start in this round.
+Planner::Ix Planner::HeadOf(const Bucket& bucket) const {
+  for (const Ix i : bucket.jobs) {
+    if (job(i).barred != round_) return i;
+  }
+  return -1;
+}
+
+Planner::Ix Planner::FirstOf(Org& o, Bucket** where) {
+  Ix first = -1;
+  for (const auto& bucket : o.buckets) {
+    const Shape& s = shape(bucket->shape);
+    if (bucket->closed == round_ || s.blocked || s.possible == 0) continue;
+    const Ix head = HeadOf(*bucket);
+    if (head >= 0 && (first < 0 || Turn(head, first))) {
+      first = head;
+      *where = bucket.get();
+    }
+  }
+  return first;
+}
+
+bool Planner::WithinQuota(const Job& j) {
+  const Org& o = org(j.org);
+  if (!o.facts.quota) return true;
+  const Amounts& more = shape(j.shape).total;
+  if (!(o.held + more).Within(*o.facts.quota + (o.cohort >= 0 ? o.facts.borrow : Amounts{}))) return false;
+  if (o.cohort < 0) return true;
+  const Cohort& cohort = cohorts_[static_cast<std::size_t>(o.cohort)];
+  return (cohort.held + more).Within(cohort.quota);
+}
+
+void Planner::Undo(Ix shape_ix, const std::vector<Spot>& spots) {
+  const Shape& s = shape(shape_ix);
+  std::size_t next = 0;
+  for (const NodeIndex::Part& role : s.roles) {
+    for (std::int64_t n = 0; n < role.replicas && next < spots.size(); ++n, ++next) {
+      if (spots[next].node >= 0) nodes_.Give(spots[next], role.ask);
+    }
+  }
+}
+
+// All replicas, taken; or none, and nothing is taken.
+std::vector<Spot> Planner::PlaceGang(Ix shape_ix, const Reservation* owner) {
+  const Shape& s = shape(shape_ix);
+  if (!s.total.Within(nodes_.free())) return {};
+  std::vector<Spot> spots;
+  for (const NodeIndex::Part& role : s.roles) {
+    for (std::int64_t n = 0; n < role.replicas; ++n) {
+      const Spot spot = nodes_.Place(role.ask, owner);
+      if (spot.node < 0) {
+        Undo(shape_ix, spots);
+        return {};
+      }
+      spots.push_back(spot);
+    }
+  }
+  return spots;
+}
+
+// Reservations aside. What does not is remembered until something is freed that might help.
+bool Planner::FitsNow(Ix shape_ix) {
+  Shape& s = shape(shape_ix);
+  if (s.blocked || s.possible == 0) return false;
+  const std::vector<Spot> spots = PlaceGang(shape_ix, &NodeIndex::kAll);
+  if (!spots.empty()) {
+    Undo(shape_ix, spots);
+    return true;
+  }
+  s.blocked = true;
+  if (!s.listed) blocked_.push_back(shape_ix);
+  s.listed = true;
+  return false;
+}
+
+// On the nodes as they are when they are empty.
+bool Planner::Possible(Ix shape_ix) {
+  Shape& s = shape(shape_ix);
+  if (s.possible < 0) s.possible = nodes_.Choose(s.roles).parts.empty() ? 0 : 1;
+  return s.possible == 1;
+}
+
+const Reservation* Planner::ReservationOf(Ix i) const {
+  for (const auto& [owner, reservation] : reservations_) {
+    if (owner == i) return reservation.get();
+  }
+  return nullptr;
+}
+
+// Room is kept for the first of those that wait for too long already.
+void Planner::ReserveForPatient() {
+  struct Patient {
+    Priority priority;
+    double ratio;
+    Ix job;
+  };
+  std::vector<Patient> patients;
+  for (const auto& [id, ix] : org_ix_) {
+    Org& o = org(ix);
+    const double ratio = RatioOf(o, o.share);
+    for (const auto& bucket : o.buckets) {
+      const Ix head = HeadOf(*bucket);
+      if (head < 0 || now_ - job(head).from < policy_.patience || shape(bucket->shape).possible == 0) continue;
+      if (!WithinQuota(job(head))) continue;
+      patients.push_back({bucket->priority, ratio, head});
+    }
+  }
+  std::sort(patients.begin(), patients.end(), [&](const Patient& a, const Patient& b) {
+    if (a.priority != b.priority) return a.priority > b.priority;
+    if (a.ratio < b.ratio || b.ratio < a.ratio) return a.ratio < b.ratio;
+    return Turn(a.job, b.job);
+  });
+  for (const Patient& patient : patients) {
+    if (reservations_.size() >= static_cast<std::size_t>(policy_.reservations)) return;
+    const Ix s = job(patient.job).shape;
+    if (FitsNow(s)) continue;
+    auto reservation = std::make_unique<Reservation>(nodes_.Choose(shape(s).roles));
+    if (reservation->parts.empty()) continue;
+    nodes_.Reserve(reservation.get());
+    reservations_.emplace_back(patient.job, std::move(reservation));
+  }
+}
+
+void Planner::Begin(Ix i, std::vector<Spot> spots, Decision& decision) {
+  Unqueue(i);
+  Job& j = job(i);
+  j.spots = std::move(spots);
+  j.from = now_;
+  j.barred = round_;
+  Hold(i);
+  decision.starts.push_back({j.id, Placements(j.id)});
+}
+
+void Planner::Fill(Decision& decision) {
+  struct First {
+    Org* org;
+    Ix job;
+    Bucket* bucket;
+    double ratio;
+  };
+  std::vector<First> firsts;
+  for (const auto& [id, ix] : org_ix_) {
+    Org& o = org(ix);
+    if (o.waiting == 0) continue;
+    First f{&o, -1, nullptr, RatioOf(o, o.share)};
+    f.job = FirstOf(o, &f.bucket);
+    if (f.job >= 0) firsts.push_back(f);
+  }
+  while (!firsts.empty()) {
+    std::size_t best = 0;
+    for (std::size_t k = 1; k < firsts.size(); ++k) {
+      const First &a = firsts[k], &b = firsts[best];
+      if (a.bucket->priority != b.bucket->priority ? a.bucket->priority > b.bucket->priority : a.ratio < b.ratio) best = k;
+    }
+    First& f = firsts[best];
+    const Ix s = job(f.job).shape;
+    bool started = false;
+    if (!shape(s).blocked) {
+      if (!WithinQuota(job(f.job))) {
+        f.bucket->closed = round_;
+      } else if (std::vector<Spot> spots = PlaceGang(s, ReservationOf(f.job)); !spots.empty()) {
+        Begin(f.job, std::move(spots), decision);
+        started = true;
+      } else {
+        f.bucket->closed = round_;
+        FitsNow(s);
+      }
+    }
+    if (started) f.ratio = RatioOf(*f.org, f.org->share);
+    f.job = FirstOf(*f.org, &f.bucket);
+    if (f.job < 0) firsts.erase(firsts.begin() + static_cast<std::ptrdiff_t>(best));
+  }
+}
+
+std::int64_t Planner::Quantum(const Job& j) const {
+  return std::max(policy_.quantum_least, j.ran / policy_.quantum_part);
+}
+
+std::vector<Planner::Victim> Planner::VictimsFor(Ix i) {
+  const Job& j = job(i);
+  Org& own = org(j.org);
+  const Amounts& more = shape(j.shape).total;
+  const double after = RatioOf(own, SharesOf(own.held + more, nodes_.total()).dominant());
+  const bool reclaims = own.cohort >= 0 && (own.held + more).Within(*own.facts.quota);
+  std::vector<Victim> victims;
+  for (const auto& [id, ix] : org_ix_) {
+    Org& o = org(ix);
+    const double ratio = RatioOf(o, o.share);
+    const bool borrows = reclaims && &o != &own && o.cohort == own.cohort && !o.held.Within(*o.facts.quota);
+    const bool share = &o != &own && ratio > after && ratio > 1;
+    int looked_at = 0;
+    for (const Ix v : o.victims) {
+      const Job& r = job(v);
+      if (r.priority > j.priority || ++looked_at > policy_.victims_looked_at) break;
+      if (r.barred == round_) continue;  // just begun
+      if (r.priority < j.priority) {
+        victims.push_back({v, PreemptionRule::kPriority, ratio});
+        continue;
+      }
+      if (&o == &own ? r.level <= j.level : !borrows && !share) break;
+      if (now_ - r.from < Quantum(r)) continue;
+      victims.push_back({v, &o == &own ? PreemptionRule::kTurn : borrows ? PreemptionRule::kReclaim : PreemptionRule::kShare, ratio});
+    }
+  }
+  std::sort(victims.begin(), victims.end(), [&](const Victim& a, const Victim& b) {
+    const Job &x = job(a.job), &y = job(b.job);
+    if (x.priority != y.priority) return x.priority < y.priority;
+    if (a.ratio < b.ratio || b.ratio < a.ratio) return a.ratio > b.ratio;
+    return ByWorth{this}(a.job, b.job);
+  });
+  return victims;
+}
+
+// The rule may hold no longer once others of the same organisation have gone.
+bool Planner::StillDue(const Victim& victim, const Job& j) {
+  Org &o = org(job(victim.job).org), &own = org(j.org);
+  switch (victim.rule) {
+    case PreemptionRule::kPriority:
+    case PreemptionRule::kTurn:
+      return true;
+    case PreemptionRule::kShare: {
+      const double ratio = RatioOf(o, o.share);
+      return ratio > 1 && ratio > RatioOf(own, SharesOf(own.held + shape(j.shape).total, nodes_.total()).dominant());
+    }
+    case PreemptionRule::kReclaim:
+      return !o.held.Within(*o.facts.quota);
+  }
+  return false;
+}
+
+// Gives a victim that turned out not to be needed its place back.
+bool Planner::BackIfFree(Ix victim) {
+  Job& r = job(victim);
+  std::vector<Spot> taken;
+  const Shape& s = shape(r.shape);
+  std::size_t next = 0;
+  for (const NodeIndex::Part& role : s.roles) {
+    for (std::int64_t n = 0; n < role.replicas; ++n, ++next) {
+      if (!nodes_.SpotFree(r.spots[next], role.ask)) {
+        Undo(r.shape, taken);
+        return false;
+      }
+      if (r.spots[next].node >= 0) nodes_.Take(r.spots[next], role.ask);
+      taken.push_back(r.spots[next]);
+    }
+  }
+  return true;
+}
+
+bool Planner::MakeRoom(Ix i, Decision& decision) {
+  const std::vector<Victim> victims = VictimsFor(i);
+  if (victims.empty()) return false;
+  const Ix s = job(i).shape;
+  Amounts most = nodes_.free();
+  for (const Victim& v : victims) most += shape(job(v.job).shape).total;
+  if (!shape(s).total.Within(most)) return false;
+  std::vector<Victim> gone;
+  std::vector<Spot> spots;
+  for (const Victim& v : victims) {
+    if (!StillDue(v, job(i))) continue;
+    const Job& r = job(v.job);
+    Undo(r.shape, r.spots);
+    Count(v.job, -1);
+    gone.push_back(v);
+    const bool helps = std::any_of(r.spots.begin(), r.spots.end(), [&](const Spot& spot) {
+      return spot.node >= 0 && std::any_of(shape(s).roles.begin(), shape(s).roles.end(), [&](const NodeIndex::Part& role) {
+        return nodes_.Fits(spot.node, role.ask);
+      });
+    });
+    if (!helps || !WithinQuota(job(i))) continue;
+    spots = PlaceGang(s, ReservationOf(i));
+    if (!spots.empty()) break;
+  }
+  const bool found = !spots.empty();
+  if (found) Count(i, 1);  // what is given back must leave room within the quota, too
+  std::vector<Victim> leaving;
+  for (std::size_t k = gone.size(); k-- > 0;) {
+    const Job& r = job(gone[k].job);
+    const bool last = found && k + 1 == gone.size();
+    const bool back = !last && (!found || WithinQuota(r)) && BackIfFree(gone[k].job);
+    if (back) Count(gone[k].job, 1);
+    else leaving.push_back(gone[k]);
+  }
+  if (!found) return false;
+  Count(i, -1);
+  for (const Victim& v : leaving) {
+    Job& r = job(v.job);
+    const std::vector<Spot> had = std::move(r.spots);
+    r.spots.clear();
+    Count(v.job, 1);  // Release counts it out
+    Release(v.job);
+    Freed(had);
+    r.ran += std::max<std::int64_t>(now_ - r.from, 0);
+    r.from = now_;
+    r.barred = round_;
+    Queue(v.job);
+    decision.preemptions.push_back({r.id, job(i).id, v.rule});
+  }
+  Begin(i, std::move(spots), decision);
+  return true;
+}
+
+// For the first of those that wait; before the others, so that what they are given is not preempted at once.
+void Planner::Preempt(Decision& decision) {
+  struct Asking {
+    Priority priority;
+    double ratio;
+    Ix job;
+  };
+  const auto sooner = [&](const Asking& a, const Asking& b) {
+    if (a.priority != b.priority) return a.priority > b.priority;
+    if (a.ratio < b.ratio || b.ratio < a.ratio) return a.ratio < b.ratio;
+    return Turn(a.job, b.job);
+  };
+  bool anybody = false;
+  std::vector<Asking> asking;
+  for (const auto& [id, ix] : org_ix_) {
+    Org& o = org(ix);
+    anybody = anybody || !o.victims.empty();
+    if (o.waiting == 0) continue;
+    const double ratio = RatioOf(o, o.share);
+    for (const auto& bucket : o.buckets) {
+      if (shape(bucket->shape).possible == 0) continue;
+      if (const Ix head = HeadOf(*bucket); head >= 0) asking.push_back({bucket->priority, ratio, head});
+    }
+  }
+  if (!anybody || asking.empty()) return;
+  const std::size_t most = std::min(asking.size(), static_cast<std::size_t>(policy_.attempts));
+  std::partial_sort(asking.begin(), asking.begin() + static_cast<std::ptrdiff_t>(most), asking.end(), sooner);
+  asking.resize(most);
+  while (!asking.empty()) {
+    const auto first = std::min_element(asking.begin(), asking.end(), sooner);
+    const Ix i = first->job;
+    asking.erase(first);
+    const Ix s = job(i).shape;
+    if (WithinQuota(job(i)) && FitsNow(s)) {
+      if (std::vector<Spot> spots = PlaceGang(s, ReservationOf(i)); !spots.empty()) Begin(i, std::move(spots), decision);
+    } else if (Possible(s)) {
+      MakeRoom(i, decision);
+    }
+    for (Asking& a : asking) {
+      const Org& o = org(job(a.job).org);
+      a.ratio = RatioOf(o, o.share);
+    }
+  }
+}
+
+Planner::Decision Planner::Decide() {
+  Decision decision;
+  ++round_;
+  nodes_.ClearReservations();
+  reservations_.clear();
+  if (waiting_count_ == 0) return decision;
+  Aim();
+  ReserveForPatient();
+  Preempt(decision);
+  Fill(decision);
+  return decision;
+}
+
+}  // namespace cml::control::admission
