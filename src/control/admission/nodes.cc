@@ -416,6 +416,24 @@ std::int64_t NodeIndex::Replicas(const NodeState& n, const Ask& ask, bool empty)
   return most;
 }
 
+std::int64_t NodeIndex::ReplicasWith(std::int32_t node, const Amounts& more, AskIx a) const {
+  const NodeState& n = at(node);
+  const Ask& wanted = ask(a);
+  if (!n.open || !Suits(group_of(n), wanted) || !HasLabels(n, wanted)) return 0;
+  if (more == Amounts{}) return Replicas(n, wanted, false);
+  // An upper bound where cards are shared or of several models.
+  std::int64_t most = std::numeric_limits<std::int32_t>::max();
+  const Amounts& each = wanted.amounts;
+  if (each.millicores > 0) most = std::min(most, std::max<std::int64_t>(n.cpu + more.millicores, 0) / each.millicores);
+  if (each.memory_bytes > 0) most = std::min(most, std::max<std::int64_t>(n.memory + more.memory_bytes, 0) / each.memory_bytes);
+  if (each.gpu_milli > 0) {
+    std::int64_t gpu = more.gpu_milli;
+    for (std::size_t c = 0; c < n.card_index.size(); ++c) gpu += cards_[n.first_card + c];
+    most = std::min(most, gpu / each.gpu_milli);
+  }
+  return most;
+}
+
 std::int64_t NodeIndex::Matching(AskIx a) const {
   const Ask& wanted = ask(a);
   return std::count_if(nodes_.begin(), nodes_.end(), [&](const NodeState& n) {
@@ -493,21 +511,23 @@ Amounts NodeIndex::BestFree(AskIx a) const {
   return best;
 }
 
-Reservation NodeIndex::Choose(std::vector<Part> gang) const {
+Reservation NodeIndex::Choose(std::vector<Part> gang, Reserved reserved) const {
   std::vector<const NodeState*> found;
   bool gpus = false;
+  std::int64_t all = 0;
+  for (const Part& part : gang) all += part.replicas;
   for (const Part& part : gang) {
     const Interned& interned = asks_[static_cast<std::size_t>(part.ask)];
     gpus = gpus || interned.ask.amounts.gpu_milli > 0;
     for (const std::int32_t g : interned.groups) {
       const Group& group = groups_[static_cast<std::size_t>(g)];
       for (std::size_t w = group.by_whole.size(); w-- > 0;) {
-        std::int64_t left = part.replicas;
+        std::int64_t left = all;  // the other roles may take some of the same nodes
         for (auto it = group.by_whole[w].rbegin(); it != group.by_whole[w].rend() && left > 0; ++it) {
           const NodeState& n = at(it->node);
-          if (n.reservation >= 0 || !HasLabels(n, interned.ask)) continue;
+          if ((reserved == Reserved::kAvoid && n.reservation >= 0) || !HasLabels(n, interned.ask)) continue;
           found.push_back(&n);
-          left -= Replicas(n, interned.ask, true);
+          --left;
         }
       }
     }
@@ -519,8 +539,7 @@ Reservation NodeIndex::Choose(std::vector<Part> gang) const {
   });
   found.erase(std::unique(found.begin(), found.end()), found.end());
   Reservation reservation;
-  std::int64_t left = 0;
-  for (const Part& part : gang) left += part.replicas;
+  std::int64_t left = all;
   for (const NodeState* n : found) {
     if (left == 0) break;
     const Group& group = group_of(*n);

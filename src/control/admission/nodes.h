@@ -55,7 +55,11 @@ class NodeIndex {
   void Take(const Spot& spot, AskIx a);
   void Give(const Spot& spot, AskIx a);
   bool Fits(std::int32_t node, AskIx a) const;  // reservations aside
+  bool MayUse(std::int32_t node, AskIx a, const Reservation* owner) const { return MayUse(at(node), ask(a), owner); }
+  bool NameBefore(std::int32_t a, std::int32_t b) const { return at(a).name < at(b).name; }
   bool SpotFree(const Spot& spot, AskIx a) const;     // these very cards
+  // Replicas at once on the node if `more` were free there as well (in whole cards, or as parts of one).
+  std::int64_t ReplicasWith(std::int32_t node, const Amounts& more, AskIx a) const;
   // What the recorded placement means here; node -1: no such node.
   Spot Find(const Placement& placement, AskIx a) const;
   Placement Name(const Spot& spot) const;
@@ -66,7 +70,8 @@ class NodeIndex {
     AskIx ask;
     std::int64_t replicas;
   };
-  Reservation Choose(std::vector<Part> gang) const;
+  enum class Reserved { kAvoid, kIgnore };
+  Reservation Choose(std::vector<Part> gang, Reserved reserved) const;
   void Reserve(const Reservation* reservation);
   void ClearReservations();
 

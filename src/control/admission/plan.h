@@ -13,15 +13,19 @@
 //     Who has waited `ageing` times as long as it ran goes up a level, so that nobody starves.
 //  4. Quota. Own quota, plus what the cohort's others leave, up to the borrowing limit.
 //  5. Gang. All replicas have a place, or none.
-//  6. Backfill. Who does not fit is overtaken; after `patience` it is given a reservation: on the nodes
-//     where it fits soonest nobody takes of what it lacks there.
+//  6. Backfill. Who does not fit is overtaken; who is first in its organisation, at the lowest level, and
+//     has waited for `patience` is given a reservation: on the nodes where it fits soonest nobody takes of
+//     what it lacks there.
 //  7. Place. Where the least room is lost for what is usually asked for (nodes.h).
 //  8. Preemption, for those who were not placed. A victim is preemptible and
 //       of lower priority (the PRIORITY rule), or of equal priority, has run for its quantum, and
-//         – is of the same organisation and of a higher level (the TURN rule), or
+//         – is of the same organisation and of a higher level, or of the same and came later than one with
+//           a reservation (the TURN rule), or
 //         – its organisation stays above its target further than the other would come (the SHARE rule), or
 //         – its organisation borrows, and the other takes no more than its own quota of the same cohort
 //           (the RECLAIM rule).
+//         – there is enough room, but scattered, and the victim starts again elsewhere in the same plan (the
+//           MOVE rule; of lower priority as well).
 //     Never one of higher priority. Only who is needed to make room goes.
 #pragma once
 #include <string>
@@ -44,11 +48,11 @@ struct Policy {
   std::int64_t patience = 30 * 60'000;
   int reservations = 4;                     // at most so many gangs at a time
   double correction = 600;                  // seconds
-  int attempts = 8;                         // gangs for which room is sought by preemption in one plan
+  int attempts = 8;                         // kinds of gang for which room is sought in one plan
   int victims_looked_at = 512;
 };
 
-enum class PreemptionRule { kPriority, kTurn, kShare, kReclaim };
+enum class PreemptionRule { kPriority, kTurn, kShare, kReclaim, kMove };
 struct Preemption {
   ResourceId victim;
   ResourceId in_favour_of;

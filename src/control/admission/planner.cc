@@ -28,9 +28,9 @@ Planner::Planner(const Policy& policy, std::vector<UsualAsk> usual) : policy_(po
   nodes_.SetUsual(std::move(usual));
 }
 
-bool Planner::ByTurn::operator()(Ix a, Ix b) const { return const_cast<Planner*>(planner)->Turn(a, b); }
+bool Planner::ByTurn::operator()(Ix a, Ix b) const { return planner->Turn(a, b); }
 
-bool Planner::Turn(Ix a, Ix b) {
+bool Planner::Turn(Ix a, Ix b) const {
   const Job &x = job(a), &y = job(b);
   if (x.priority != y.priority) return x.priority > y.priority;
   if (x.level != y.level) return x.level < y.level;
@@ -49,7 +49,7 @@ bool Planner::ByWorth::operator()(Ix a, Ix b) const {
 Planner::Ix Planner::OrgFor(const OrgId& id) {
   const auto [it, fresh] = org_ix_.emplace(id, static_cast<Ix>(orgs_.size()));
   if (fresh) {
-    orgs_.push_back(std::make_unique<Org>());
+    orgs_.push_back(std::make_unique<Org>(this));
     orgs_.back()->facts.id = id;
   }
   return it->second;
@@ -194,7 +194,7 @@ void Planner::Queue(Ix i) {
     bucket = o.buckets.back().get();
   }
   bucket->jobs.insert(i);
-  o.wanted += shape(j.shape).total;
+  if (Possible(j.shape)) o.wanted += shape(j.shape).total;  // what can never start is no demand
   ++o.waiting;
   ++shape(j.shape).waiting;
   ++waiting_count_;
@@ -212,7 +212,7 @@ void Planner::Unqueue(Ix i) {
     std::swap(*at, o.buckets.back());
     o.buckets.pop_back();
   }
-  o.wanted -= shape(j.shape).total;
+  if (Possible(j.shape)) o.wanted -= shape(j.shape).total;
   --o.waiting;
   --shape(j.shape).waiting;
   --waiting_count_;
@@ -236,16 +236,30 @@ void Planner::Hold(Ix i) {
   Org& o = org(j.org);
   ++o.running;
   if (j.preemptible == Preemptible::kYes) o.victims.insert(i);
+  if (on_node_.size() < nodes_.size()) on_node_.resize(nodes_.size());
+  for (const Spot& spot : j.spots) {
+    if (spot.node < 0) continue;
+    std::vector<Ix>& here = on_node_[static_cast<std::size_t>(spot.node)];
+    if (here.empty() || here.back() != i) here.push_back(i);
+  }
   Count(i, 1);
 }
 
 void Planner::Release(Ix i) {
+  Undo(job(i).shape, job(i).spots);
+  Leave(i);
+}
+
+// Release, of one whose spots were given back before.
+void Planner::Leave(Ix i) {
   Job& j = job(i);
   Org& o = org(j.org);
   --o.running;
   if (j.preemptible == Preemptible::kYes) o.victims.erase(i);
+  for (const Spot& spot : j.spots) {
+    if (spot.node >= 0) std::erase(on_node_[static_cast<std::size_t>(spot.node)], i);
+  }
   Count(i, -1);
-  Undo(j.shape, j.spots);
   Freed(j.spots);
   j.spots.clear();
 }

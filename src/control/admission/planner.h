@@ -50,6 +50,7 @@ class Planner {
     std::size_t waiting = 0, running = 0;
   };
   std::vector<Standing> Standings();
+  std::string Debug() const { std::string t; for (auto& [j, r] : reservations_) { t += job(j).id.str() + " w" + std::to_string(shape(job(j).shape).width) + " waited " + std::to_string((now_ - job(j).from) / 60000) + "m nodes " + std::to_string(r->parts.size()) + (ByTurn{this}(j, j) ? "" : " "); } return t; }
   std::size_t waiting() const { return waiting_count_; }
   // What gang `id` holds now; empty for who does not run.
   std::vector<Placement> Placements(const ResourceId& id) const;
@@ -94,6 +95,7 @@ class Planner {
     std::uint32_t closed = 0;  // the round in which its head could not start
   };
   struct Org {
+    explicit Org(const Planner* planner) : victims(ByWorth{planner}) {}
     OrgFacts facts;
     Ix cohort = -1;
     Amounts held, wanted;
@@ -127,12 +129,13 @@ class Planner {
   void Unqueue(Ix i);
   void Hold(Ix i);
   void Release(Ix i);
+  void Leave(Ix i);
   void Count(Ix i, std::int64_t sign);
   void Freed(const std::vector<Spot>& spots);
   double RatioOf(const Org& o, double share) const;
 
   void Aim();
-  bool Turn(Ix a, Ix b);
+  bool Turn(Ix a, Ix b) const;
   Ix HeadOf(const Bucket& bucket) const;
   Ix FirstOf(Org& o, Bucket** where);
   void ReserveForPatient();
@@ -145,7 +148,12 @@ class Planner {
   void Begin(Ix i, std::vector<Spot> spots, Decision& decision);
   void Preempt(Decision& decision);
   std::vector<Victim> VictimsFor(Ix i);
+  void KeepUseful(Ix shape_ix, std::vector<Victim>& victims);
+  void SortByWorth(std::vector<Victim>& victims) const;
   bool StillDue(const Victim& victim, const Job& j);
+  bool MayMove(Ix v, const Job& j) const;
+  std::vector<Ix> LeastToMove(NodeIndex::AskIx ask, const Job& j, const Reservation* owner) const;
+  bool MakeRoomByMoves(Ix i, Decision& decision);
   bool MakeRoom(Ix i, Decision& decision);
   bool Possible(Ix shape_ix);
   bool BackIfFree(Ix victim);
@@ -162,6 +170,7 @@ class Planner {
   std::vector<Shape> shapes_;
   std::map<GangAsk, Ix> shape_ix_;
   std::vector<Ix> blocked_;
+  std::vector<std::vector<Ix>> on_node_;  // who runs there
   std::vector<std::unique_ptr<Org>> orgs_;
   std::map<OrgId, Ix> org_ix_;  // by id: the order of all sums
   std::vector<Cohort> cohorts_;

@@ -1,0 +1,2 @@
+#include "simulator.h"
+namespace cml::bench { void RunOpenb(const std::string&) {} }
