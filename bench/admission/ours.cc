@@ -46,19 +46,6 @@ class Ours : public Scheduler {
     for (const Preemption& p : decision.preemptions) sim.Stop(JobOf(p.victim));
     for (const Start& s : decision.starts) sim.Start(JobOf(s.id));
     standings_ = planner_.Standings();
-    if (std::getenv("DBG2")) {
-      long f = sim.capacity();
-      for (int i : sim.running()) f -= sim.jobs()[(size_t)i].gpus;
-      if (f > 20 && planner_.waiting() > 50 && ++dbg_ % 2000 == 0) {
-        std::fprintf(stderr, "t %.3f d free %ld waiting %zu res %s\n", (double)sim.now() / 86400000, f, planner_.waiting(), planner_.Debug().c_str());
-      }
-    }
-    if (std::getenv("DBG") && decision.starts.empty() && decision.preemptions.empty() && sim.running().size() < 3 && planner_.waiting() > 0) {
-      std::fprintf(stderr, "t %.2f d running %zu waiting %zu\n", (double)sim.now() / 86400000, sim.running().size(), planner_.waiting());
-      for (auto& r : planner_.ExplainAll()) std::fprintf(stderr, "  %s %d %s\n", r.id.str().c_str(), (int)r.kind, r.sentence.c_str());
-      for (auto& st : standings_) std::fprintf(stderr, "  org %s share %g ent %g target %g\n", st.org.str().c_str(), st.share, st.entitled, st.target);
-      std::exit(1);
-    }
   }
 
  private:
@@ -129,7 +116,7 @@ class Ours : public Scheduler {
   std::map<OrgId, UseLedger> ledgers_;
   std::vector<Planner::Standing> standings_;
   std::int64_t charged_ = 0;
-  std::int64_t decisions_ = 0; long dbg_ = 0;
+  std::int64_t decisions_ = 0;
 };
 
 }  // namespace

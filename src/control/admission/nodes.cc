@@ -452,6 +452,25 @@ std::int64_t NodeIndex::MostOf(AskIx a) const {
   return sum;
 }
 
+bool NodeIndex::Possible(AskIx a, std::int64_t replicas) const {
+  const Interned& interned = asks_[static_cast<std::size_t>(a)];
+  for (const std::int32_t g : interned.groups) {
+    for (const Ordered& alike : groups_[static_cast<std::size_t>(g)].by_whole) {
+      if (alike.empty()) continue;
+      const std::int64_t each = Replicas(at(alike.begin()->node), interned.ask, true);
+      if (interned.ask.selector.empty()) {
+        replicas -= each * static_cast<std::int64_t>(alike.size());
+      } else {
+        for (auto it = alike.begin(); it != alike.end() && replicas > 0; ++it) {
+          if (HasLabels(at(it->node), interned.ask)) replicas -= each;
+        }
+      }
+      if (replicas <= 0) return true;
+    }
+  }
+  return replicas <= 0;
+}
+
 std::int64_t NodeIndex::FreeFor(AskIx a) const {
   std::int64_t sum = 0;
   for (const NodeState& n : nodes_) {
@@ -511,7 +530,7 @@ Amounts NodeIndex::BestFree(AskIx a) const {
   return best;
 }
 
-Reservation NodeIndex::Choose(std::vector<Part> gang, Reserved reserved) const {
+Reservation NodeIndex::Choose(std::vector<Part> gang) const {
   std::vector<const NodeState*> found;
   bool gpus = false;
   std::int64_t all = 0;
@@ -525,7 +544,7 @@ Reservation NodeIndex::Choose(std::vector<Part> gang, Reserved reserved) const {
         std::int64_t left = all;  // the other roles may take some of the same nodes
         for (auto it = group.by_whole[w].rbegin(); it != group.by_whole[w].rend() && left > 0; ++it) {
           const NodeState& n = at(it->node);
-          if ((reserved == Reserved::kAvoid && n.reservation >= 0) || !HasLabels(n, interned.ask)) continue;
+          if (n.reservation >= 0 || !HasLabels(n, interned.ask)) continue;
           found.push_back(&n);
           --left;
         }

@@ -70,14 +70,16 @@ class NodeIndex {
     AskIx ask;
     std::int64_t replicas;
   };
-  enum class Reserved { kAvoid, kIgnore };
-  Reservation Choose(std::vector<Part> gang, Reserved reserved) const;
+  Reservation Choose(std::vector<Part> gang) const;
   void Reserve(const Reservation* reservation);
   void ClearReservations();
 
   const Amounts& free() const { return free_; }    // of open nodes
   const Amounts& total() const { return total_; }  // of open nodes
   std::size_t size() const { return nodes_.size(); }
+
+  // Are there so many replicas' places on the nodes when they are empty?
+  bool Possible(AskIx a, std::int64_t replicas) const;
 
   // For reasons. All of these look at every node.
   std::int64_t Matching(AskIx a) const;                      // open nodes with the labels and the model

@@ -355,7 +355,7 @@ Plan PlanAdmission(const Snapshot& snapshot, const Policy& policy) {
   planner.Advance(snapshot.now);
   for (const RunningGang& gang : snapshot.running) planner.Add(gang);
   for (const WaitingGang& gang : snapshot.waiting) planner.Add(gang);
-  Planner::Decision decision = planner.Decide();
+  Planner::Decision decision = planner.Decide(snapshot.seek);
   return {std::move(decision.preemptions), std::move(decision.starts), planner.ExplainAll()};
 }
 

@@ -36,7 +36,7 @@ class Planner {
     std::vector<Preemption> preemptions;
     std::vector<Start> starts;
   };
-  Decision Decide();
+  Decision Decide(Seek seek = Seek::kPreemption);
 
   // Why it waits; of the state after the last Decide. nullopt-like: an empty sentence for who does not wait.
   WaitReason Explain(const ResourceId& id);
@@ -50,7 +50,6 @@ class Planner {
     std::size_t waiting = 0, running = 0;
   };
   std::vector<Standing> Standings();
-  std::string Debug() const { std::string t; for (auto& [j, r] : reservations_) { t += job(j).id.str() + " w" + std::to_string(shape(job(j).shape).width) + " waited " + std::to_string((now_ - job(j).from) / 60000) + "m nodes " + std::to_string(r->parts.size()) + (ByTurn{this}(j, j) ? "" : " "); } return t; }
   std::size_t waiting() const { return waiting_count_; }
   // What gang `id` holds now; empty for who does not run.
   std::vector<Placement> Placements(const ResourceId& id) const;

@@ -111,10 +111,15 @@ bool Planner::FitsNow(Ix shape_ix) {
   return false;
 }
 
-// On the nodes as they are when they are empty.
+// On the nodes as they are when they are empty: each role, and the sum. A gang of several roles may yet fit in
+// no way; it waits then.
 bool Planner::Possible(Ix shape_ix) {
   Shape& s = shape(shape_ix);
-  if (s.possible < 0) s.possible = nodes_.Choose(s.roles, NodeIndex::Reserved::kIgnore).parts.empty() ? 0 : 1;
+  if (s.possible < 0) {
+    s.possible = s.total.Within(nodes_.total()) && std::all_of(s.roles.begin(), s.roles.end(), [&](const NodeIndex::Part& role) {
+                   return nodes_.Possible(role.ask, role.replicas);
+                 }) ? 1 : 0;
+  }
   return s.possible == 1;
 }
 
@@ -129,7 +134,7 @@ const Reservation* Planner::ReservationOf(Ix i) const {
 void Planner::ReserveForPatient() {
   struct Patient {
     Priority priority;
-    double ratio;
+    std::int64_t from;
     Ix job;
   };
   std::vector<Patient> patients;
@@ -143,18 +148,18 @@ void Planner::ReserveForPatient() {
     }
     // Above the first level its turn may be long in coming: to keep room for it would be waste.
     if (first < 0 || job(first).level > 0 || now_ - job(first).from < policy_.patience) continue;
-    patients.push_back({job(first).priority, RatioOf(o, o.share), first});
+    patients.push_back({job(first).priority, job(first).from, first});
   }
+  // Who waits longest comes first, whatever its organisation has: otherwise two could undo each other's.
   std::sort(patients.begin(), patients.end(), [&](const Patient& a, const Patient& b) {
     if (a.priority != b.priority) return a.priority > b.priority;
-    if (a.ratio < b.ratio || b.ratio < a.ratio) return a.ratio < b.ratio;
-    return Turn(a.job, b.job);
+    return a.from != b.from ? a.from < b.from : Turn(a.job, b.job);
   });
   for (const Patient& patient : patients) {
     if (reservations_.size() >= static_cast<std::size_t>(policy_.reservations)) return;
     const Ix s = job(patient.job).shape;
     if (FitsNow(s)) continue;
-    auto reservation = std::make_unique<Reservation>(nodes_.Choose(shape(s).roles, NodeIndex::Reserved::kAvoid));
+    auto reservation = std::make_unique<Reservation>(nodes_.Choose(shape(s).roles));
     if (reservation->parts.empty()) continue;
     nodes_.Reserve(reservation.get());
     reservations_.emplace_back(patient.job, std::move(reservation));
@@ -540,7 +545,7 @@ void Planner::Preempt(Decision& decision) {
   }
 }
 
-Planner::Decision Planner::Decide() {
+Planner::Decision Planner::Decide(Seek seek) {
   Decision decision;
   ++round_;
   nodes_.ClearReservations();
@@ -548,7 +553,7 @@ Planner::Decision Planner::Decide() {
   if (waiting_count_ == 0) return decision;
   Aim();
   ReserveForPatient();
-  Preempt(decision);
+  if (seek == Seek::kPreemption) Preempt(decision);
   Fill(decision);
   return decision;
 }

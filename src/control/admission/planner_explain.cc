@@ -76,8 +76,12 @@ WaitReason Planner::ReasonFor(Ix i, std::int64_t position) {
                                   role.replicas, Asked(ask.amounts), most));
       }
     }
+    if (s.roles.empty()) return reason(WaitKind::kNeverFits, "it asks for no replica");
+    if (s.total.Within(nodes_.total())) return reason(WaitKind::kNeverFits, "it asks for an amount that no replica can have");
+    const auto [want, have] = Lacking(s.total, nodes_.total());
     return reason(WaitKind::kNeverFits,
-                  "its roles do not fit on the nodes together: it cannot start here; delete it and ask for less");
+                  fmt::format("{} asked by all roles together, but all nodes have {}: it cannot start here; delete it and ask for less",
+                              want, have));
   }
   if (o.facts.quota) {
     const Amounts most = *o.facts.quota + (o.cohort >= 0 ? o.facts.borrow : Amounts{});

@@ -113,8 +113,13 @@ struct UsualAsk {
   std::int64_t count = 0;
 };
 
+// After an event it is enough to give away what is free. Now and then, say once a minute while somebody
+// waits, room is made by preemption as well: that looks at far more.
+enum class Seek { kFreeRoom, kPreemption };
+
 struct Snapshot {
   SysTime now{};
+  Seek seek = Seek::kPreemption;
   std::vector<NodeFacts> nodes;
   std::vector<OrgFacts> orgs;
   std::vector<RunningGang> running;
