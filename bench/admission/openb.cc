@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <map>
 #include <random>
 
@@ -187,6 +188,7 @@ void RunOpenb(const std::string& folder) {
         arrivals.push_back(trace.pods[random() % trace.pods.size()]);
         asked += arrivals.back().amounts.gpu_milli;
       }
+      if (std::getenv("OURS")) { sums[2] += static_cast<double>(RunOurs(trace, arrivals, counts)) / kWholeCard; continue; }
       const std::array<double, 3> free{static_cast<double>(RunBaseline(How::kBestFit, trace, arrivals, popular)) / kWholeCard,
                                        static_cast<double>(RunBaseline(How::kFgd, trace, arrivals, popular)) / kWholeCard,
                                        static_cast<double>(RunOurs(trace, arrivals, counts)) / kWholeCard};

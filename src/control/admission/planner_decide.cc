@@ -1,5 +1,7 @@
 // The planner's decisions: targets, starts, reservations, preemptions.
 #include <algorithm>
+#include <array>
+#include <limits>
 #include <tuple>
 
 #include "control/admission/planner.h"
@@ -137,11 +139,16 @@ void Planner::ReserveForPatient() {
     std::int64_t from;
     Ix job;
   };
+  // The narrowest are overtaken by nobody: whatever is freed suffices for them.
+  std::array<std::int64_t, 2> narrowest{std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::int64_t>::max()};
+  const auto kind = [](const Shape& s) { return s.total.gpu_milli > 0 ? std::size_t{1} : std::size_t{0}; };
   std::vector<Patient> patients;
   for (const auto& [id, ix] : org_ix_) {
     Org& o = org(ix);
     Ix first = -1;
     for (const auto& bucket : o.buckets) {
+      const Shape& s = shape(bucket->shape);
+      if (s.possible != 0) narrowest[kind(s)] = std::min(narrowest[kind(s)], s.width);
       const Ix head = HeadOf(*bucket);
       if (head < 0 || shape(bucket->shape).possible == 0 || (first >= 0 && !Turn(head, first))) continue;
       if (WithinQuota(job(head))) first = head;
@@ -158,7 +165,7 @@ void Planner::ReserveForPatient() {
   for (const Patient& patient : patients) {
     if (reservations_.size() >= static_cast<std::size_t>(policy_.reservations)) return;
     const Ix s = job(patient.job).shape;
-    if (FitsNow(s)) continue;
+    if (shape(s).width <= narrowest[kind(shape(s))]) continue;
     auto reservation = std::make_unique<Reservation>(nodes_.Choose(shape(s).roles));
     if (reservation->parts.empty()) continue;
     nodes_.Reserve(reservation.get());
