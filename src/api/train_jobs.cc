@@ -7,9 +7,11 @@
 
 #include "api/answer_cache.h"
 #include "api/http_error.h"
+#include "api/list_query.h"
 #include "base/strings.h"
 #include "codec/messages.h"
 #include "codec/train_job_json.h"
+#include "service/train_job_list.h"
 
 namespace cml::api {
 namespace {
@@ -18,28 +20,6 @@ using Where = net::Route::Where;
 using namespace std::chrono_literals;
 
 constexpr std::uint64_t kMostLines = 1'000'000;
-constexpr std::size_t kMostPage = 1000;
-
-bool IsYes(const std::string& text) {  // Python's True, and what others write (13.1)
-  return text == "True" || text == "true" || text == "1";
-}
-
-Result<std::optional<std::uint64_t>> NumberIn(const Call& call, const std::string& name, std::uint64_t most) {
-  const std::string text = call.Query(name);
-  if (text.empty()) return std::optional<std::uint64_t>{};
-  const auto number = ParseUnsigned(text);
-  if (!number || *number > most) {
-    return Error(Code::kInvalidArgument, fmt::format("{} {}: a whole number from 0 to {}", name, Quote(text), most));
-  }
-  return number;
-}
-
-Result<bool> YesIn(const Call& call, const std::string& name) {
-  const std::string text = call.Query(name);
-  if (IsYes(text)) return true;
-  if (text.empty() || text == "False" || text == "false" || text == "0") return false;
-  return Error(Code::kInvalidArgument, fmt::format("{} {}: True or False", name, Quote(text)));
-}
 
 // The growing log of a job as one answer. Ends when the job has ended and all is sent, or when the
 // job is gone.
@@ -93,11 +73,10 @@ class TrainJobRoutes {
   Result<net::Response> List(const Call& call) const {
     service::TrainJobFilter filter;
     filter.all_organisations = call.all_organisations;
-    filter.state = call.Query("state");
+    CML_RETURN_IF_ERROR(ReadFilters(call, filter));
     filter.page = call.Query("page");
     CML_ASSIGN_OR_RETURN(const auto most, NumberIn(call, "limit", kMostPage));
     filter.most = static_cast<std::size_t>(most.value_or(0));
-    CML_RETURN_IF_ERROR(ReadLabels(call.Query("label"), filter));
     CML_ASSIGN_OR_RETURN(const service::TrainJobPage page, d_.jobs.List(call.caller, filter));
     std::map<OrgId, std::string> names;
     std::vector<codec::NamedTrainJob> rows;
@@ -106,14 +85,17 @@ class TrainJobRoutes {
       if (missing) it->second = NameOf(job.meta.org);
       rows.push_back({&job, it->second});
     }
-    return JsonResponse(200, codec::EncodeTrainJobs(rows, page.next_page));
+    net::Response answer = JsonResponse(200, codec::EncodeTrainJobs(rows, page.next_page));
+    if (!page.next_page.empty()) answer.headers.Add("X-Next-Page", page.next_page);
+    return answer;
   }
 
   // What clients poll: the same answer until the job changes.
   Result<net::Response> Describe(const Call& call) {
     const std::string& name = call.params[0];
     const std::uint64_t stamp = d_.jobs.NameStamp(call.caller, name);
-    const std::string key = call.caller.org.str() + "/" + name;
+    // With the version of the organisations' names, which stand in the answer, too.
+    const std::string key = fmt::format("{}/{}/{}", call.caller.org.str(), d_.orgs.names_version(), name);
     if (auto kept = answers_.Find(key, stamp)) return JsonResponse(200, *std::move(kept));
     CML_ASSIGN_OR_RETURN(const TrainJob job, d_.jobs.Describe(call.caller, name));
     net::Response answer = One(job);
@@ -174,6 +156,19 @@ class TrainJobRoutes {
     r.headers.Add("Content-Type", "text/plain; charset=utf-8");
     r.source = std::move(source);
     return r;
+  }
+
+  static Status ReadFilters(const Call& call, service::TrainJobFilter& filter) {
+    const auto fields = service::TrainJobListFields();
+    for (const std::string_view field : fields) {
+      if (std::string text = call.Query(std::string(field)); !text.empty()) filter.fields.emplace(field, std::move(text));
+    }
+    CML_ASSIGN_OR_RETURN(const auto sort, SortIn(call, fields));
+    if (sort) {
+      filter.sort = sort->field;
+      filter.descending = sort->way == SortBy::Way::kDown;
+    }
+    return ReadLabels(call.Query("label"), filter);
   }
 
   static Status ReadLabels(const std::string& text, service::TrainJobFilter& filter) {

@@ -4,8 +4,10 @@
 #include <string_view>
 #include <vector>
 
+#include "api/access_table.h"
 #include "app/config.h"
 #include "app/server.h"
+#include "backends/local/network.h"
 #include "backends/local/shim.h"
 #include "cli/exit_code.h"
 #include "cli/main.h"
@@ -17,6 +19,7 @@ constexpr const char* kServerHelp = R"(cloudml server — runs the platform on t
 
   cloudml server [--data DIR] [--listen ADDR:PORT] [--config FILE] [--fake-gpus N]
   cloudml server backup FILE [--data DIR]
+  cloudml server access
 
   --data DIR           where everything is kept       $CLOUDML_DATA, else ~/.cloudml
   --listen ADDR:PORT   port 0 takes any free one      127.0.0.1:8089
@@ -25,6 +28,8 @@ constexpr const char* kServerHelp = R"(cloudml server — runs the platform on t
 
   backup writes a consistent copy of the database while the server runs. Keep DIR/master.key with
   it, in another place: without it the secret keys in the copy cannot be read.
+
+  access prints who may do what on which route (docs/guide/access.md).
 )";
 
 int Refuse(const Error& e, int exit_code) {
@@ -35,6 +40,7 @@ int Refuse(const Error& e, int exit_code) {
 struct ServerArgs {
   Config config;
   std::string backup;  // the file; empty: run the server
+  bool access = false;
   bool help = false;
 };
 
@@ -80,6 +86,8 @@ Result<ServerArgs> ParseServerArgs(const std::vector<std::string>& args) {
   }
   if (words.size() == 2 && words[0] == "backup") {
     out.backup = words[1];
+  } else if (words == std::vector<std::string>{"access"}) {
+    out.access = true;
   } else if (!words.empty()) {
     return Error(Code::kInvalidArgument, words[0] + ": not understood; cloudml server --help");
   }
@@ -91,6 +99,10 @@ int ServerMain(const std::vector<std::string>& args) {
   if (!parsed.ok()) return Refuse(parsed.error(), 2);
   if (parsed.value().help) {
     std::fputs(kServerHelp, stdout);
+    return 0;
+  }
+  if (parsed.value().access) {
+    std::fputs(api::AccessTableText().c_str(), stdout);
     return 0;
   }
   const Config& config = parsed.value().config;
@@ -105,6 +117,7 @@ int ServerMain(const std::vector<std::string>& args) {
 int main(int argc, char** argv) {
   const std::vector<std::string> args(argv + 1, argv + argc);
   if (args.size() == 2 && args[0] == "shim") return cml::backends::local::RunShim(args[1]);
+  if (args.size() == 2 && args[0] == "network") return cml::backends::local::RunNetworkKeeper(args[1]);
   if (!args.empty() && args[0] == "server") return cml::app::ServerMain({args.begin() + 1, args.end()});
   return cml::cli::Main(argc, argv);
 }

@@ -228,7 +228,7 @@ Result<Typed> ParseArguments(const Command& command, const std::vector<std::stri
   bool options_over = false;
   for (std::size_t i = 0; i < args.size(); ++i) {
     const std::string& word = args[i];
-    if (options_over || word.size() < 2 || word[0] != '-') {
+    if (options_over || word.size() < 2 || word[0] != '-' || ParseInt(word)) {
       typed.AddWord(word);
       continue;
     }

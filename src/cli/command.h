@@ -53,6 +53,11 @@ class Typed {
 
   void Add(const std::string& key, std::string value) { values_[key].push_back(std::move(value)); }
   void AddWord(std::string word) { words_.push_back(std::move(word)); }
+  std::string TakeLastWord() {
+    std::string last = std::move(words_.back());
+    words_.pop_back();
+    return last;
+  }
 
  private:
   std::map<std::string, std::vector<std::string>> values_;
@@ -83,7 +88,7 @@ const Command* FindCommand(const std::vector<Command>& commands,
 // for a person; a mistyped option is answered with the closest one.
 //   --name VALUE  --name=VALUE  -x VALUE  -x=VALUE  -xVALUE (one-letter names alone)
 // '-' and '_' in long names are the same, and an unambiguous beginning of a long name is enough.
-// "--" ends the options.
+// "--" ends the options. A negative number is a word ("-1": all organisations).
 Result<Typed> ParseArguments(const Command& command, const std::vector<std::string>& args);
 
 // Takes the global options out of `args`, up to the first word that is none of them.

@@ -1,5 +1,6 @@
 #include "cli/main.h"
 
+#include "base/strings.h"
 #include "cli/context.h"
 #include "cli/groups.h"
 #include "cli/help.h"
@@ -74,6 +75,7 @@ const std::vector<OtherCommand>& OtherCommands() {
   static const std::vector<OtherCommand> kOthers = {
       {"server", "run the platform: cloudml server --data DIR --listen ADDRESS:PORT"},
       {"server backup", "a consistent copy of a running server's database"},
+      {"server access", "who may do what on which route"},
   };
   return kOthers;
 }
@@ -82,15 +84,17 @@ const std::vector<Command>& AllCommands() {
   static const std::vector<Command> kCommands = [] {
     std::vector<Command> all;
     for (auto* group : {SubmitCommands, TrainJobCommands, FrameworkCommands, RuntimeCommands,
-                        FileCommands, ConfigCommands, CompletionCommands, OwnCommands}) {
+                        FileCommands, OrgCommands, UserCommands, KeyCommands, ConfigCommands, CompletionCommands,
+                        OwnCommands}) {
       for (Command& c : group()) all.push_back(std::move(c));
     }
+    for (Command& c : AdminCommands(all)) all.push_back(std::move(c));
     return all;
   }();
   return kCommands;
 }
 
-int RunCli(std::vector<std::string> args, Terminal& io) {
+int RunCli(std::vector<std::string> args, Terminal& io, const std::string& group) {
   const std::vector<Command>& commands = AllCommands();
   // "-v" is the published client's way to ask for the version.
   if (!args.empty() && (args[0] == "-v" || args[0] == "--version")) args[0] = "version";
@@ -101,12 +105,14 @@ int RunCli(std::vector<std::string> args, Terminal& io) {
     asked ? io.Out(OverviewHelp(commands)) : io.Err(OverviewHelp(commands));
     return static_cast<int>(asked ? ExitCode::kOk : ExitCode::kUsage);
   }
+  if (!group.empty()) args.insert(args.begin(), group);
   const Command* command = FindCommand(commands, args);
   if (command == nullptr) {
-    const std::string group = GroupHelp(commands, args[0]);
-    const bool help = args.size() == 2 && (args[1] == "--help" || args[1] == "-h");
-    if (!group.empty() && (args.size() == 1 || help)) {
-      help ? io.Out(group) : io.Err(group);
+    const bool help = args.back() == "--help" || args.back() == "-h";
+    if (help) args.pop_back();
+    const std::string about = GroupHelp(commands, Join(args, " "));  // "jobs", "admin jobs"
+    if (!about.empty()) {
+      help ? io.Out(about) : io.Err(about);
       return static_cast<int>(help ? ExitCode::kOk : ExitCode::kUsage);
     }
     return Fail(io, Error(Code::kInvalidArgument, UnknownCommand(commands, args)));
@@ -125,7 +131,11 @@ int RunCli(std::vector<std::string> args, Terminal& io) {
 
 int Main(int argc, char** argv) {
   const std::unique_ptr<Terminal> terminal = SystemTerminal();
-  return RunCli(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc), *terminal);
+  const std::string_view program = argc > 0 ? argv[0] : "";
+  // The published administrator's program, as a second name of this one.
+  const bool admin = program.substr(program.rfind('/') + 1) == "cloudml_admin";
+  return RunCli(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc), *terminal,
+                admin ? "admin" : "");
 }
 
 }  // namespace cml::cli

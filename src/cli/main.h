@@ -10,8 +10,9 @@
 
 namespace cml::cli {
 
-// `args`: what was typed after the program's name. Returns the exit code (cli/exit_code.h).
-int RunCli(std::vector<std::string> args, Terminal& io);
+// `args`: what was typed after the program's name; `group`: a first word that the program's name
+// stands for ("admin"). Returns the exit code (cli/exit_code.h).
+int RunCli(std::vector<std::string> args, Terminal& io, const std::string& group = "");
 
 // The same with the process's arguments and its own terminal.
 int Main(int argc, char** argv);

@@ -160,12 +160,27 @@ Result<ApiReply> Rest::GetUnsigned(const std::string& path) {
   return Call(request);
 }
 
-Result<ApiReply> Rest::Post(const std::string& path, const std::string& body,
+Result<ApiReply> Rest::Send(const char* method, const std::string& path, const std::string& body,
                             const std::string& query) {
-  CML_ASSIGN_OR_RETURN(net::ClientRequest request, Prepare("POST", path, query, body));
+  CML_ASSIGN_OR_RETURN(net::ClientRequest request, Prepare(method, path, query, body));
   request.headers.Set("Content-Type", "application/json");
   CML_RETURN_IF_ERROR(AddSignature(request));
   return Call(request);
+}
+
+Result<ApiReply> Rest::Post(const std::string& path, const std::string& body,
+                            const std::string& query) {
+  return Send("POST", path, body, query);
+}
+
+Result<ApiReply> Rest::Put(const std::string& path, const std::string& body,
+                           const std::string& query) {
+  return Send("PUT", path, body, query);
+}
+
+Result<ApiReply> Rest::Patch(const std::string& path, const std::string& body,
+                             const std::string& query) {
+  return Send("PATCH", path, body, query);
 }
 
 Result<ApiReply> Rest::Delete(const std::string& path, const std::string& query) {

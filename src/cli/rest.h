@@ -31,6 +31,10 @@ class Rest {
   Result<ApiReply> Get(const std::string& path, const std::string& query = "");
   Result<ApiReply> Post(const std::string& path, const std::string& body,
                         const std::string& query = "");
+  Result<ApiReply> Put(const std::string& path, const std::string& body,
+                       const std::string& query = "");
+  Result<ApiReply> Patch(const std::string& path, const std::string& body,
+                         const std::string& query = "");
   Result<ApiReply> Delete(const std::string& path, const std::string& query = "");
   // GET without a signature (the list of frameworks).
   Result<ApiReply> GetUnsigned(const std::string& path);
@@ -49,6 +53,8 @@ class Rest {
   Result<net::ClientRequest> Prepare(const std::string& method, const std::string& path,
                                      const std::string& query, const std::string& body) const;
   Status AddSignature(net::ClientRequest& request) const;
+  Result<ApiReply> Send(const char* method, const std::string& path, const std::string& body,
+                        const std::string& query);
   Result<ApiReply> Call(const net::ClientRequest& request);
   Error Unreachable(const Error& error) const;
   Error AnswerError(const net::ClientResponse& response, std::string_view body) const;

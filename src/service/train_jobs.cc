@@ -3,40 +3,12 @@
 #include <fmt/format.h>
 
 #include "base/strings.h"
+#include "service/train_job_list.h"
 
 namespace cml::service {
 namespace {
 
-constexpr std::size_t kPage = 1000;  // rows that one read of the store brings
-
 Error NoSuchJob(const std::string&) { return Error(Code::kNotFound, "Train job doesn't exist"); }
-
-// "<created ms>.<id>" of the last row that was shown.
-std::string PageAfter(const TrainJob& job) {
-  return fmt::format("{}.{}", job.meta.created.time_since_epoch().count(), job.meta.id.str());
-}
-
-Status ReadPage(const std::string& page, store::ListQuery& query) {
-  const auto dot = page.find('.');
-  const auto millis = ParseInt(std::string_view(page).substr(0, dot));
-  if (dot == std::string::npos || !millis) {
-    return Error(Code::kInvalidArgument, fmt::format("page {}: use next_page of the answer before", Quote(page)));
-  }
-  query.after_created = SysTime{std::chrono::milliseconds{*millis}};
-  query.after_id = ResourceId{page.substr(dot + 1)};
-  return Ok{};
-}
-
-bool Passes(const TrainJob& job, const TrainJobFilter& filter) {
-  if (!filter.state.empty() && ToString(job.wish.deleted ? TrainJobState::kDeleting : job.record.state) != filter.state) {
-    return false;
-  }
-  for (const auto& [key, value] : filter.labels) {
-    const auto it = job.wish.spec.labels.find(key);
-    if (it == job.wish.spec.labels.end() || it->second != value) return false;
-  }
-  return true;
-}
 
 Status NeedsWrite(const Caller& caller) {
   if (MayWrite(caller)) return Ok{};
@@ -145,28 +117,7 @@ Result<TrainJob> TrainJobs::Describe(const Caller& caller, const std::string& na
 }
 
 Result<TrainJobPage> TrainJobs::List(const Caller& caller, const TrainJobFilter& filter) {
-  store::ListQuery query;
-  if (!filter.all_organisations) query.org = caller.org;
-  if (!filter.page.empty()) CML_RETURN_IF_ERROR(ReadPage(filter.page, query));
-  TrainJobPage page;
-  const bool unfiltered = filter.state.empty() && filter.labels.empty();
-  query.most = filter.most > 0 && unfiltered ? filter.most : kPage;
-  while (true) {
-    CML_ASSIGN_OR_RETURN(auto rows, d_.jobs.List(query));
-    if (!rows.empty()) {  // before the values move on
-      query.after_created = rows.back().value.meta.created;
-      query.after_id = rows.back().value.meta.id;
-    }
-    for (auto& row : rows) {
-      if (!Passes(row.value, filter)) continue;
-      page.jobs.push_back(std::move(row.value));
-      if (filter.most > 0 && page.jobs.size() == filter.most) {
-        page.next_page = PageAfter(page.jobs.back());
-        return page;
-      }
-    }
-    if (rows.size() < query.most) return page;
-  }
+  return ListTrainJobs(d_.jobs, caller, filter);
 }
 
 Result<TrainJob> TrainJobs::Start(const Caller& caller, const std::string& name) {

@@ -26,10 +26,12 @@ struct TrainJobDefaults {
 
 struct TrainJobFilter {
   bool all_organisations = false;  // platform administrators only
-  std::string state;               // empty: any
-  std::map<std::string, std::string> labels;
+  std::map<std::string, std::string> fields{};  // service/train_job_list.h: a field must have this text
+  std::map<std::string, std::string> labels{};
   std::size_t most = 0;            // 0: all of them
-  std::string page;                // where the page before ended
+  std::string page{};              // where the page before ended
+  std::string sort{};              // a field; empty: the newest first, page by page from the store
+  bool descending = false;
 };
 
 struct TrainJobPage {

@@ -149,7 +149,7 @@ TEST_F(TrainJobsTest, ListsFilterAndPage) {
   by_label.labels = {{"even", "yes"}};
   EXPECT_EQ(jobs_.List(me_, by_label).value().jobs.size(), 3U);
   TrainJobFilter by_state;
-  by_state.state = "failed";
+  by_state.fields["state"] = "failed";
   EXPECT_EQ(jobs_.List(me_, by_state).value().jobs.at(0).meta.name, "job-4");
 
   std::vector<std::string> names;

@@ -133,6 +133,9 @@ Result<std::unique_ptr<LocalBackend>> LocalBackend::Open(LocalOptions options) {
   if (!node.gpus.empty()) node.labels.emplace("gpu", node.gpus.front().model);
   context.node = node.name;
   context.gpus = node.gpus;
+  if (options.network == NetworkChoice::kOrganisation) {
+    context.networks = std::make_shared<OrgNetworks>(layout.Networks(), *options.launcher);
+  }
   context.options = std::move(options);
 
   std::unique_ptr<LocalBackend> backend(new LocalBackend(std::move(context), std::move(node)));

@@ -110,6 +110,7 @@ class Shim {
   logs::LogWriter log_;
   ReplicaRecord record_;
   Cgroup group_;
+  NetworkEntry network_;  // held to the end, so that it stays
   std::optional<SandboxProcess> process_;
   Fd signals_, memory_event_;
   bool gone_ = false;
@@ -165,7 +166,10 @@ Status Shim::Start() {
   record_.cgroups = group_.folders();
   if (group_.mode() == CgroupMode::kNone) LimitProcessors(plan_.limits.millicores);
   memory_event_ = group_.WatchMemory();
-  CML_ASSIGN_OR_RETURN(process_, SandboxProcess::Start(plan_, group_));
+  if (!plan_.network.empty()) {
+    CML_ASSIGN_OR_RETURN(network_, OpenNetwork(plan_.network));
+  }
+  CML_ASSIGN_OR_RETURN(process_, SandboxProcess::Start(plan_, group_, network_));
 
   // The proof reaches the disk while the sandbox gets ready, and before its command may start.
   record_.status.state = RunState::kRunning;

@@ -167,6 +167,11 @@ Document FakePlatform::last_submit() const {
   return Document::Parse(last_submit_.Dump()).value();
 }
 
+std::string FakePlatform::last_body() const {
+  const std::lock_guard lock(mutex_);
+  return last_body_;
+}
+
 std::map<std::string, std::string> FakePlatform::objects() const {
   const std::lock_guard lock(mutex_);
   std::map<std::string, std::string> all;
@@ -215,6 +220,7 @@ void FakePlatform::NextStep(Job& job) {
 net::Response FakePlatform::Handle(const net::Request& request) {
   const std::lock_guard lock(mutex_);
   requests_.push_back(request.method + " " + request.target);
+  if (!request.body.empty()) last_body_ = request.body;
   if (const auto it = answers_.find(request.method + " " + request.path); it != answers_.end()) {
     return Json(it->second.first, it->second.second);
   }

@@ -51,6 +51,7 @@ class FakePlatform {
 
   std::vector<std::string> requests() const;  // "GET /cloud_ml/v1/train?state=running"
   codec::Document last_submit() const;
+  std::string last_body() const;  // of the newest request with one
   std::map<std::string, std::string> objects() const;  // "bucket/key" → bytes
   void PutObject(const std::string& bucket, const std::string& key, const std::string& bytes);
   bool HasBucket(const std::string& bucket) const;
@@ -83,6 +84,7 @@ class FakePlatform {
   std::map<std::string, std::pair<int, std::string>> answers_;
   std::vector<std::string> requests_;
   codec::Document last_submit_;
+  std::string last_body_;
   std::map<std::string, std::map<std::string, std::string>> buckets_;
   std::map<std::string, Upload> uploads_;
   std::string last_range_;
