@@ -1,6 +1,6 @@
 // The Philly trace on 448 GPUs: completion times, utilisation, fairness.
+#include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 
 #include "simulator.h"
 
@@ -23,7 +23,6 @@ void RunPhilly(const std::string& folder, int sample, int check) {
     std::fflush(stdout);
     results.push_back(r);
   };
-  if (const char* only = std::getenv("ONLY"); only) { run([&](const Simulator& s) { return MakeOurs(s, only[0] == 49 ? Orgs::kOne : Orgs::kEach, check); }); return; }
   run([](const Simulator& s) { return MakeFifo(s); });
   run([](const Simulator& s) { return MakeEasy(s); });
   run([](const Simulator& s) { return MakeLas(s); });

@@ -59,7 +59,7 @@ Gang MakeGang(std::int64_t number, const GangAsk& kind, std::mt19937& random) {
   Gang g;
   g.id = ResourceId{std::to_string(1'000'000 + number)};
   g.org = OrgId{std::to_string(1 + random() % 20)};
-  g.since = At(-static_cast<std::int64_t>(random() % 600));
+  g.since = At(-static_cast<std::int64_t>(random() % 6000));  // some wait for long already
   g.gang = kind;
   g.preemptible = Preemptible::kYes;
   return g;

@@ -42,6 +42,7 @@ void NodeIndex::SetUsual(std::vector<UsualAsk> usual) {
   for (UsualAsk& u : usual) {
     Usual kind;
     const Amounts& a = u.ask.amounts;
+    kind.count = u.count;
     kind.weight = u.count * a.gpu_milli;
     kind.per_cpu = a.millicores > 0 ? 1.0 / static_cast<double>(a.millicores) : 1;
     kind.per_memory = a.memory_bytes > 0 ? 1.0 / static_cast<double>(a.memory_bytes) : 1;
@@ -220,22 +221,32 @@ std::int64_t NodeIndex::RoomAfter(std::int32_t node, const Ask& ask, std::uint64
     after = static_cast<std::size_t>(free - ask.amounts.gpu_milli);
     was_whole = free == kWholeCard;
   }
+  const std::int64_t free = n.free_cards - (part ? ask.amounts.gpu_milli : taken * kWholeCard);
+  const std::int64_t odd = free - kWholeCard * (n.whole - (part ? (was_whole ? 1U : 0U) : static_cast<std::uint32_t>(taken)));
   std::int64_t room = 0;
   const std::size_t first = static_cast<std::size_t>(node) * usual_.size();
   for (std::size_t u = 0; u < usual_.size(); ++u) {
     if (!group.usual[u]) continue;
     const Usual& usual = usual_[u];
-    std::int32_t by_cards = per_usual_[first + u];
+    std::int32_t by_cards = per_usual_[first + u].replicas;
+    std::int64_t useless = odd;  // what is free on cards that it cannot use
     if (!usual.per_card.empty()) {
       by_cards -= part ? usual.per_card[before] - usual.per_card[after] : taken * usual.per_card[kWholeCard];
+      useless = per_usual_[first + u].useless;
+      if (part && usual.per_card[before] == 0) useless -= static_cast<std::int64_t>(before);
+      if (part && usual.per_card[after] == 0) useless += static_cast<std::int64_t>(after);
     } else if (!part || was_whole) {
       const auto each = static_cast<std::int32_t>(WholeOf(usual.ask));
       by_cards = (static_cast<std::int32_t>(n.whole) - taken) / each;
     }
-    if (by_cards <= 0) continue;
+    if (by_cards <= 0) {
+      room -= usual.count * free;
+      continue;
+    }
     const auto by_cpu = static_cast<std::int32_t>(std::min(cpu * usual.per_cpu, 1e6));
     const auto by_memory = static_cast<std::int32_t>(std::min(memory * usual.per_memory, 1e6));
-    room += usual.weight * std::min({by_cards, by_cpu, by_memory});
+    const std::int32_t replicas = std::min({by_cards, by_cpu, by_memory});
+    room += replicas > 0 ? usual.weight * replicas - usual.count * useless : -usual.count * free;
   }
   return room;
 }
@@ -245,16 +256,20 @@ void NodeIndex::Reroom(std::int32_t node) {
   const std::size_t first = static_cast<std::size_t>(node) * usual_.size();
   for (std::size_t u = 0; u < usual_.size(); ++u) {
     const Usual& usual = usual_[u];
-    std::int32_t by_cards = 0;
+    OnCards on;
     if (usual.per_card.empty()) {
-      by_cards = static_cast<std::int32_t>(n.whole / WholeOf(usual.ask));
+      on.replicas = static_cast<std::int32_t>(n.whole / WholeOf(usual.ask));
     } else {
       for (std::size_t c = 0; c < n.card_index.size(); ++c) {
-        by_cards += usual.per_card[static_cast<std::size_t>(std::max<std::int16_t>(cards_[n.first_card + c], 0))];
+        const auto free = static_cast<std::size_t>(std::max<std::int16_t>(cards_[n.first_card + c], 0));
+        on.replicas += usual.per_card[free];
+        if (usual.per_card[free] == 0) on.useless += static_cast<std::int32_t>(free);
       }
     }
-    per_usual_[first + u] = by_cards;
+    per_usual_[first + u] = on;
   }
+  n.free_cards = 0;
+  for (std::size_t c = 0; c < n.card_index.size(); ++c) n.free_cards += std::max<std::int16_t>(cards_[n.first_card + c], 0);
   n.room = RoomAfter(node, Ask{}, 0);
 }
 

@@ -5,11 +5,11 @@
 // taken now, not on the order in which either came: ties are broken by the node's name.
 //
 // Where a replica goes: where the least room is lost for what is usually asked for. The room of a node is
-// the sum over the usual asks, weighted by how often each comes, of the GPUs that replicas of this ask
-// alone could still use there, with the node's CPU and memory as they are. This is a gradient as in
-// fragmentation gradient descent (Weng et al., ATC 23), of another potential: theirs counts the free GPUs
-// which an ask cannot use at all, ours how often the ask still fits. So a card without CPU beside it and
-// a slice that is a bit too small cost at once, not when they have become useless. Ties: the tightest.
+// the sum over the usual asks, weighted by how often each comes, of two parts: the GPUs that replicas of this
+// ask alone could still use there, with the node's CPU and memory as they are; less the free GPUs there that
+// the ask cannot use at all. The second is what fragmentation gradient descent minimises (Weng et al., ATC
+// 23); the first makes a card without CPU beside it, and a slice that is a bit too small, cost at once and
+// not when they have become useless. Ties: the tightest.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -97,6 +97,7 @@ class NodeIndex {
     std::int64_t cpu = 0, memory = 0;     // free
     std::uint32_t first_card = 0, whole = 0;
     std::int32_t partial = 0;             // most that is free on a card in part use
+    std::int64_t free_cards = 0;          // thousandths
     std::int64_t room = 0;                // what the usual asks could use
     std::int32_t reservation = -1;        // in parts_
     std::vector<int> card_index;
@@ -128,7 +129,7 @@ class NodeIndex {
   };
   struct Usual {
     Ask ask;
-    std::int64_t weight = 0;
+    std::int64_t count = 0, weight = 0;
     double per_cpu = 0, per_memory = 0;   // replicas per millicore, per byte
     std::vector<std::uint16_t> per_card;  // replicas on a card with so many thousandths free
   };
@@ -154,7 +155,10 @@ class NodeIndex {
   std::vector<Usual> usual_;
   std::vector<NodeState> nodes_;
   std::vector<std::int16_t> cards_;       // free thousandths, of all nodes
-  std::vector<std::int32_t> per_usual_;   // [node × usual]: replicas by cards alone
+  struct OnCards {                        // of one usual ask, by the node's cards alone
+    std::int32_t replicas = 0, useless = 0;  // how many fit; thousandths free that it cannot use
+  };
+  std::vector<OnCards> per_usual_;        // [node × usual]
   std::vector<Group> groups_;
   std::vector<Interned> asks_;
   std::map<Ask, AskIx> ask_ix_;

@@ -9,25 +9,33 @@
 namespace cml::control::admission {
 namespace {
 
-std::string Gpus(std::int64_t milli) {
-  if (milli % kWholeCard != 0) return fmt::format("{:g} GPU", static_cast<double>(milli) / kWholeCard);
-  return fmt::format("{} GPU{}", milli / kWholeCard, milli == kWholeCard ? "" : "s");
+std::string Number(std::int64_t milli) {
+  if (milli % kWholeCard != 0) return fmt::format("{:g}", static_cast<double>(milli) / kWholeCard);
+  return fmt::format("{}", milli / kWholeCard);
 }
 
-// The amounts of those kinds in which `there` is less than `asked`, twice: asked and there.
+// The amounts of those kinds in which `there` is less than `asked`, twice: asked and there. The second
+// without its unit when there is but one: "4 GPUs", "2".
 std::pair<std::string, std::string> Lacking(const Amounts& asked, const Amounts& there) {
-  std::vector<std::string> want, have;
+  struct Kind {
+    std::string want, have;
+    const char* unit;
+  };
+  std::vector<Kind> kinds;
+  const auto least0 = [](std::int64_t n) { return std::max<std::int64_t>(n, 0); };
   if (there.millicores < asked.millicores) {
-    want.push_back(FormatCpu(asked.millicores) + " CPU");
-    have.push_back(FormatCpu(std::max<std::int64_t>(there.millicores, 0)) + " CPU");
+    kinds.push_back({FormatCpu(asked.millicores), FormatCpu(least0(there.millicores)), " CPU"});
   }
   if (there.memory_bytes < asked.memory_bytes) {
-    want.push_back(FormatMemory(asked.memory_bytes) + " memory");
-    have.push_back(FormatMemory(std::max<std::int64_t>(there.memory_bytes, 0)) + " memory");
+    kinds.push_back({FormatMemory(asked.memory_bytes), FormatMemory(least0(there.memory_bytes)), " memory"});
   }
   if (there.gpu_milli < asked.gpu_milli) {
-    want.push_back(Gpus(asked.gpu_milli));
-    have.push_back(Gpus(std::max<std::int64_t>(there.gpu_milli, 0)));
+    kinds.push_back({Number(asked.gpu_milli), Number(least0(there.gpu_milli)), asked.gpu_milli > kWholeCard ? " GPUs" : " GPU"});
+  }
+  std::vector<std::string> want, have;
+  for (const Kind& kind : kinds) {
+    want.push_back(kind.want + kind.unit);
+    have.push_back(kinds.size() == 1 ? kind.have : kind.have + kind.unit);
   }
   return {fmt::format("{}", fmt::join(want, ", ")), fmt::format("{}", fmt::join(have, ", "))};
 }

@@ -1,0 +1,78 @@
+#include "control/admission_desk.h"
+
+#include <gtest/gtest.h>
+
+namespace cml::control {
+namespace {
+
+class FixedClock final : public Clock {
+ public:
+  SysTime Now() const override { return now; }
+  SysTime now{std::chrono::hours{1}};
+};
+
+Node MakeNode(std::int64_t cores, std::int64_t gib, int gpus) {
+  Node n{"n1", cores * 1000, gib << 30, {}, {{"gpu", "v100"}}};
+  for (int i = 0; i < gpus; ++i) n.gpus.push_back({i, "v100", ""});
+  return n;
+}
+
+WaitingJob Job(const std::string& id, std::int64_t cores, std::int64_t gib, std::int64_t gpus = 0) {
+  WaitingJob j;
+  j.id = ResourceId{id};
+  j.org = OrgId{"1"};
+  j.since = SysTime{std::chrono::hours{1}};
+  j.ask = {.millicores = cores * 1000, .memory_bytes = gib << 30, .gpus = gpus, .processes = 0, .disk_bytes = 0};
+  return j;
+}
+
+TEST(AdmissionDeskTest, RoomThatIsGivenBackStartsTheNext) {
+  FixedClock clock;
+  std::vector<std::string> told;
+  AdmissionDesk desk([&](const ResourceId& id) { told.push_back(id.str()); }, clock);
+  desk.Wait(Job("a", 1, 1));
+  EXPECT_EQ(desk.Ask(ResourceId{"a"}).reason, "the cluster's nodes are not known yet");
+  desk.Hold(ResourceId{"old"}, {OrgId{"1"}, {"n1", {}}, Job("old", 1, 1).ask});
+  desk.SetNodes({MakeNode(1, 4, 0)});
+  EXPECT_FALSE(desk.Ask(ResourceId{"a"}).placement);
+  EXPECT_EQ(desk.Ask(ResourceId{"a"}).reason, "1 CPU asked, 0 free");
+  desk.Leave(ResourceId{"old"});
+  EXPECT_EQ(told, std::vector<std::string>{"a"});
+  EXPECT_TRUE(desk.Ask(ResourceId{"a"}).placement);
+  desk.Leave(ResourceId{"a"});
+  EXPECT_EQ(desk.counts().holding, 0U);
+}
+
+TEST(AdmissionDeskTest, AReasonHasThePlaceInTheQueue) {
+  FixedClock clock;
+  AdmissionDesk desk([](const ResourceId&) {}, clock);
+  desk.SetNodes({MakeNode(4, 8, 2)});
+  desk.Wait(Job("a", 1, 1, 1));
+  for (int i = 100; i < 300; ++i) desk.Wait(Job("j" + std::to_string(i), 1, 1, 2));
+  EXPECT_EQ(desk.Ask(ResourceId{"a"}).placement, (Placement{"n1", {0}}));
+  EXPECT_EQ(desk.Ask(ResourceId{"j100"}).reason, "2 GPUs asked, 1 free");
+  EXPECT_EQ(desk.Ask(ResourceId{"j101"}).reason, "2 GPUs asked, 1 free; 2nd in queue");
+  EXPECT_EQ(desk.Ask(ResourceId{"j111"}).reason, "2 GPUs asked, 1 free; 12th in queue");
+  EXPECT_EQ(desk.Ask(ResourceId{"j250"}).reason, "more than 99 jobs wait before it");
+  desk.Wait(Job("huge", 1, 1, 4));
+  EXPECT_EQ(desk.Ask(ResourceId{"huge"}).reason,
+            "4 GPUs asked, but no node has more than 2: it cannot start here; delete it and ask for less");
+  EXPECT_EQ(desk.counts().waiting, 201U);
+}
+
+TEST(AdmissionDeskTest, AnOrganisationThatComesLateGetsTheNextRoom) {
+  FixedClock clock;
+  AdmissionDesk desk([](const ResourceId&) {}, clock);
+  desk.SetNodes({MakeNode(4, 8, 0)});
+  for (int i = 0; i < 10; ++i) desk.Wait(Job("a" + std::to_string(i), 1, 1));
+  clock.now += std::chrono::minutes{5};
+  WaitingJob other = Job("b", 1, 1);
+  other.org = OrgId{"2"};
+  desk.Wait(other);
+  EXPECT_FALSE(desk.Ask(ResourceId{"b"}).placement);
+  desk.Leave(ResourceId{"a0"});
+  EXPECT_TRUE(desk.Ask(ResourceId{"b"}).placement) << "its organisation has nothing yet";
+}
+
+}  // namespace
+}  // namespace cml::control
