@@ -70,7 +70,6 @@ std::int64_t RunBaseline(How how, const Openb& trace, const std::vector<Ask>& ar
     machines.push_back({n.node.millicores, n.node.memory_bytes, std::vector<std::int64_t>(n.node.gpus.size(), kWholeCard)});
     free += static_cast<std::int64_t>(n.node.gpus.size()) * kWholeCard;
   }
-  std::mt19937 random(7);
   std::vector<double> fragmentation;
   for (const Machine& m : machines) fragmentation.push_back(Fragmentation(m, popular));
   for (const Ask& ask : arrivals) {
@@ -78,7 +77,6 @@ std::int64_t RunBaseline(How how, const Openb& trace, const std::vector<Ask>& ar
     double best_score = 0;
     Machine best;
     std::size_t where = machines.size();
-    unsigned equals = 1;
     for (std::size_t n = 0; n < machines.size(); ++n) {
       if (!Holds(machines[n], a)) continue;
       Machine after = machines[n];
@@ -95,11 +93,7 @@ std::int64_t RunBaseline(How how, const Openb& trace, const std::vector<Ask>& ar
         } else {  // as in the authors' scheduler plug-in: a sigmoid, rounded down to 0…100
           score = std::floor(100 / (1 + std::exp((Fragmentation(m, popular) - fragmentation[n]) / 1000)));
         }
-        // Kubernetes, for which the plug-in is, takes one of equals at random.
-        const bool equal = how == How::kFgdPlugin && where != machines.size() && !(score < best_score) && !(score > best_score);
-        if (equal) ++equals;
-        if (where == machines.size() || score > best_score || (equal && random() % equals == 0)) {
-          if (!equal) equals = 1;
+        if (where == machines.size() || score > best_score) {  // of equals the first in the file
           best_score = score;
           best = m;
           where = n;

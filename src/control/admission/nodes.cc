@@ -7,7 +7,7 @@
 namespace cml::control::admission {
 namespace {
 
-constexpr int kCandidates = 2;  // of nodes that are alike but for their free CPU
+constexpr int kCandidates = 4;  // of nodes that are alike but for their free CPU
 
 // FNV-1a: ties between nodes are broken the same way on every machine.
 std::uint64_t Hash(const std::string& s) {
