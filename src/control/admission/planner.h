@@ -65,6 +65,7 @@ class Planner {
     std::size_t waiting = 0;
     bool blocked = false;                  // does not fit into what is free; reservations aside
     bool listed = false;                   // in blocked_
+    std::uint32_t refused = 0;             // the round in which it did not fit beside the reservations
     int possible = -1;                     // 1: on the nodes empty; 0: never; -1: not known yet
   };
   struct Job {

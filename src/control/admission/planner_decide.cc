@@ -52,7 +52,8 @@ Planner::Ix Planner::FirstOf(Org& o, Bucket** where) {
     const Shape& s = shape(bucket->shape);
     if (bucket->closed == round_ || s.blocked || s.possible == 0) continue;
     const Ix head = HeadOf(*bucket);
-    if (head >= 0 && (first < 0 || Turn(head, first))) {
+    if (head < 0 || (s.refused == round_ && ReservationOf(head) == nullptr)) continue;
+    if (first < 0 || Turn(head, first)) {
       first = head;
       *where = bucket.get();
     }
@@ -215,6 +216,7 @@ void Planner::Fill(Decision& decision) {
         started = true;
       } else {
         f.bucket->closed = round_;
+        shape(s).refused = round_;  // what is free only shrinks in a round: no other has to try
         FitsNow(s);
       }
     }
