@@ -16,7 +16,8 @@ constexpr std::int64_t kTick = 60'000;  // while somebody waits, time alone may 
 
 class Ours : public Scheduler {
  public:
-  Ours(const Simulator& sim, Orgs orgs, int check) : orgs_(orgs), check_(check) {
+  Ours(const Simulator& sim, Orgs orgs, const PhillyOptions& options)
+      : orgs_(orgs), check_(options.check), policy_(PolicyFor(options)), planner_(policy_) {
     for (const NodeFacts& node : sim.nodes()) planner_.Add(node);
     sim_ = &sim;
   }
@@ -40,7 +41,7 @@ class Ours : public Scheduler {
     planner_.Advance(Time(sim.now()));
     const bool compare = check_ > 0 && ++decisions_ % check_ == 0;
     Plan pure;
-    if (compare) pure = PlanAdmission(TakeSnapshot(sim));
+    if (compare) pure = PlanAdmission(TakeSnapshot(sim), policy_);
     const Planner::Decision decision = planner_.Decide();
     if (compare) Compare(pure, decision);
     for (const Preemption& p : decision.preemptions) sim.Stop(JobOf(p.victim));
@@ -49,6 +50,11 @@ class Ours : public Scheduler {
   }
 
  private:
+  static Policy PolicyFor(const PhillyOptions& options) {
+    Policy policy;
+    if (options.quantum > 0) policy.quantum_least = options.quantum * std::int64_t{60'000};
+    return policy;
+  }
   static SysTime Time(std::int64_t ms) { return SysTime{std::chrono::milliseconds{ms + 1}}; }
   static ResourceId IdOf(int job) {
     char id[16];
@@ -112,6 +118,7 @@ class Ours : public Scheduler {
   const Orgs orgs_;
   const int check_;
   const Simulator* sim_ = nullptr;
+  const Policy policy_;
   Planner planner_;
   std::map<OrgId, UseLedger> ledgers_;
   std::vector<Planner::Standing> standings_;
@@ -121,6 +128,8 @@ class Ours : public Scheduler {
 
 }  // namespace
 
-std::unique_ptr<Scheduler> MakeOurs(const Simulator& sim, Orgs orgs, int check) { return std::make_unique<Ours>(sim, orgs, check); }
+std::unique_ptr<Scheduler> MakeOurs(const Simulator& sim, Orgs orgs, const PhillyOptions& options) {
+  return std::make_unique<Ours>(sim, orgs, options);
+}
 
 }  // namespace cml::bench

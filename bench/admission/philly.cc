@@ -6,9 +6,9 @@
 
 namespace cml::bench {
 
-void RunPhilly(const std::string& folder, int sample, int check) {
-  const Philly trace = ReadPhilly(folder, sample);
-  const int nodes = std::max(56 / sample, 1) > 16 ? 56 / sample : 16;  // the widest job needs 16 nodes
+void RunPhilly(const std::string& folder, const PhillyOptions& options) {
+  const Philly trace = ReadPhilly(folder, options.sample);
+  const int nodes = std::max(56 / options.sample, 16);  // the widest job needs 16 nodes
   std::printf("Philly: %zu jobs of %zu organisations, %d nodes with 8 GPUs\n", trace.jobs.size(), trace.orgs.size(), nodes);
   std::printf("%-24s %9s %7s %8s %9s %9s %6s %6s %8s %6s %6s | %5s %6s %6s %6s %6s %6s\n", "", "mean JCT", "p50", "p90", "p99", "max",
               "util", "busy", "restarts", "cost", "days", "hours", "<=5%", "GPUt", "p50", "p95", "max");
@@ -23,12 +23,15 @@ void RunPhilly(const std::string& folder, int sample, int check) {
     std::fflush(stdout);
     results.push_back(r);
   };
-  run([](const Simulator& s) { return MakeFifo(s); });
-  run([](const Simulator& s) { return MakeEasy(s); });
-  run([](const Simulator& s) { return MakeLas(s); });
-  run([](const Simulator& s) { return MakeSrtf(s); });
-  run([&](const Simulator& s) { return MakeOurs(s, Orgs::kOne, check); });
-  run([&](const Simulator& s) { return MakeOurs(s, Orgs::kEach, check); });
+  if (options.baselines) {
+    run([](const Simulator& s) { return MakeFifo(s); });
+    run([](const Simulator& s) { return MakeEasy(s); });
+    run([](const Simulator& s) { return MakeLas(s); });
+    run([](const Simulator& s) { return MakeSrtf(s); });
+  }
+  run([&](const Simulator& s) { return MakeOurs(s, Orgs::kOne, options); });
+  run([&](const Simulator& s) { return MakeOurs(s, Orgs::kEach, options); });
+  if (!options.baselines) return;
   double best = 0;
   for (const Result& r : results) best = std::max(best, r.utilisation);
   for (const Result& r : {results[4], results[5]}) {

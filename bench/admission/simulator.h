@@ -122,10 +122,17 @@ std::unique_ptr<Scheduler> MakeSrtf(const Simulator& sim);
 // ours.cc. One organisation for all jobs, or one for each virtual cluster. `check`: every so many decisions
 // the pure function is asked as well, with a snapshot, and must answer the same; 0: never.
 enum class Orgs { kOne, kEach };
-std::unique_ptr<Scheduler> MakeOurs(const Simulator& sim, Orgs orgs, int check);
+std::unique_ptr<Scheduler> MakeOurs(const Simulator& sim, Orgs orgs, const struct PhillyOptions& options);
+
+struct PhillyOptions {
+  int sample = 1;
+  int check = 0;           // see MakeOurs
+  int quantum = 0;         // minutes, instead of the policy's own; 0: its own
+  bool baselines = true;
+};
 
 // Each prints its table, and the goals beside it.
-void RunPhilly(const std::string& folder, int sample, int check);
+void RunPhilly(const std::string& folder, const PhillyOptions& options);
 void RunOpenb(const std::string& folder);
 void RunSpeed();
 
