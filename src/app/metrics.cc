@@ -45,6 +45,7 @@ std::string EncodeMetrics(const ServerFigures& f) {
   w.One("cloudml_http_connections", "gauge", "Open connections.", f.http.connections_open);
   w.One("cloudml_http_connections_total", "counter", "Connections that were accepted.", f.http.connections_total);
   w.One("cloudml_http_connections_refused_total", "counter", "Connections over the limit.", f.http.connections_refused);
+  w.One("cloudml_tls_handshakes_failed_total", "counter", "TLS connections that did not come about.", f.http.tls_failed);
   w.One("process_resident_memory_bytes", "gauge", "Resident memory.", f.resident_bytes);
   w.One("process_cpu_seconds_total", "counter", "User and system time.", f.cpu_seconds);
   w.One("process_start_time_seconds", "gauge", "Start of the process since 1970.", f.started);

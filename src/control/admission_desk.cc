@@ -68,18 +68,37 @@ void AdmissionDesk::SetNodes(std::vector<Node> nodes) {
   std::vector<ResourceId> told;
   {
     const std::scoped_lock lock(mu_);
-    const SysTime now = clock_.Now();
-    planner_.reset();
-    if (!nodes.empty()) {
-      planner_ = std::make_unique<admission::Planner>();
-      for (Node& node : nodes) planner_->Add(admission::NodeFacts{std::move(node), admission::NodeUse::kOpen});
-      planner_->Advance(now);
-      for (const auto& [id, held] : held_) planner_->Add(RunningFacts(id, held, now));
-      for (const auto& [id, job] : waiting_) planner_->Add(WaitingFacts(job));
-    }
+    nodes_ = std::move(nodes);
+    Rebuild();
     told = Replan();
   }
   Tell(told);
+}
+
+void AdmissionDesk::KeepFree(std::set<std::string> nodes) {
+  std::vector<ResourceId> told;
+  {
+    const std::scoped_lock lock(mu_);
+    if (cordoned_ == nodes) return;
+    cordoned_ = std::move(nodes);
+    Rebuild();
+    told = Replan();
+  }
+  Tell(told);
+}
+
+void AdmissionDesk::Rebuild() {
+  planner_.reset();
+  if (nodes_.empty()) return;
+  const SysTime now = clock_.Now();
+  planner_ = std::make_unique<admission::Planner>();
+  for (const Node& node : nodes_) {
+    using admission::NodeUse;
+    planner_->Add(admission::NodeFacts{node, cordoned_.contains(node.name) ? NodeUse::kCordoned : NodeUse::kOpen});
+  }
+  planner_->Advance(now);
+  for (const auto& [id, held] : held_) planner_->Add(RunningFacts(id, held, now));
+  for (const auto& [id, job] : waiting_) planner_->Add(WaitingFacts(job));
 }
 
 void AdmissionDesk::Hold(const ResourceId& id, const Held& held) {
@@ -115,12 +134,32 @@ AdmissionDesk::Verdict AdmissionDesk::Ask(const ResourceId& id) const {
   const std::scoped_lock lock(mu_);
   if (const auto it = held_.find(id); it != held_.end()) return {it->second.placement, ""};
   if (!planner_) return {std::nullopt, "the cluster's nodes are not known yet"};
-  return {std::nullopt, Sentence(planner_->Explain(id))};
+  if (!waiting_.contains(id)) return {};
+  return {std::nullopt, WithCordoned(Sentence(planner_->Explain(id)))};
 }
 
 AdmissionDesk::Counts AdmissionDesk::counts() const {
   const std::scoped_lock lock(mu_);
   return {waiting_.size(), held_.size()};
+}
+
+ClusterBook AdmissionDesk::Book() const {
+  const std::scoped_lock lock(mu_);
+  ClusterBook book{nodes_, {}};
+  for (const auto& [id, held] : held_) book.shares.push_back({id, held.placement, held.limits});
+  return book;
+}
+
+std::string AdmissionDesk::WithCordoned(std::string reason) const {
+  std::string names;
+  std::size_t count = 0;
+  for (const Node& node : nodes_) {
+    if (!cordoned_.contains(node.name)) continue;
+    names += (count++ == 0 ? "" : ", ") + node.name;
+  }
+  if (count == 0) return reason;
+  if (count == nodes_.size()) return "every node is cordoned: " + names;
+  return reason + " (not counted, as cordoned: " + names + ")";
 }
 
 // What each organisation had and was entitled to since the last time.

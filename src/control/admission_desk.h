@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "base/id.h"
 #include "base/time.h"
 #include "control/admission/planner.h"
+#include "core/node_state.h"
 #include "core/run.h"
 #include "core/train_job.h"
 
@@ -39,6 +41,8 @@ class AdmissionDesk {
       : admitted_(std::move(admitted)), clock_(clock) {}
 
   void SetNodes(std::vector<Node> nodes);
+  // Cordoned nodes: nothing new is placed on them; what holds a share there keeps it.
+  void KeepFree(std::set<std::string> nodes);
   struct Held {
     OrgId org;
     Placement placement;
@@ -58,15 +62,20 @@ class AdmissionDesk {
     std::size_t waiting = 0, holding = 0;
   };
   Counts counts() const;
+  ClusterBook Book() const;  // as it is just now
 
  private:
+  void Rebuild();                    // requires mu_; the planner, of what the book says
   std::vector<ResourceId> Replan();  // requires mu_
+  std::string WithCordoned(std::string reason) const;  // requires mu_
   void Charge();                     // requires mu_
   void Tell(const std::vector<ResourceId>& ids) const;
 
   const std::function<void(const ResourceId&)> admitted_;
   const Clock& clock_;
   mutable std::mutex mu_;
+  std::vector<Node> nodes_;                                    // guarded by mu_
+  std::set<std::string> cordoned_;                             // guarded by mu_; names of nodes
   std::unique_ptr<admission::Planner> planner_;                // guarded by mu_; none without nodes
   std::unordered_map<ResourceId, Held> held_;                  // guarded by mu_
   std::unordered_map<ResourceId, WaitingJob> waiting_;         // guarded by mu_

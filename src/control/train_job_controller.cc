@@ -75,7 +75,8 @@ Result<Next> TrainJobController::Step(const ResourceId& id) {
 
 void TrainJobController::JoinQueue(const TrainJob& job) {
   const TrainJobSpec& s = job.wish.spec;
-  d_.desk.Wait({job.meta.id, s.priority_class, s.enable_rank, job.record.since, LimitsOf(s),
+  const std::int64_t rank = s.enable_rank != 0 && d_.rank_of ? d_.rank_of(job.meta.org) : s.enable_rank;
+  d_.desk.Wait({job.meta.id, s.priority_class, rank, job.record.since, LimitsOf(s),
                 s.node_selector_key, s.node_selector_value, job.meta.org});
 }
 

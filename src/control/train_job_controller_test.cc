@@ -115,6 +115,27 @@ class TrainJobControllerTest : public ::testing::Test {
   std::unique_ptr<TrainJobController> controller_;
 };
 
+TEST_F(TrainJobControllerTest, EnableRankMeansTheRankOfTheOrganisation) {
+  controller_ = std::make_unique<TrainJobController>(
+      TrainJobController::Deps{rows_, *backend_, *desk_, clock_, "installer", leader_,
+                               [](const OrgId& org) { return org == OrgId{"2"} ? 3 : 1; }});
+  const ResourceId fills = Submit("fills");
+  Settle(fills);
+  const ResourceId low = Submit("low", [](TrainJobSpec& s) { s.enable_rank = 1; });
+  TrainJob high = Job(low);
+  high.meta.id = ResourceId{"high"};
+  high.meta.org = OrgId{"2"};
+  high.record.since = clock_.now;  // later
+  ASSERT_TRUE(rows_.Create(high, {}).ok());
+  Settle(low);
+  Settle(high.meta.id);
+  EXPECT_FALSE(desk_->Ask(low).placement);
+  Delete(fills);
+  Settle(fills);
+  EXPECT_TRUE(desk_->Ask(high.meta.id).placement);
+  EXPECT_FALSE(desk_->Ask(low).placement);
+}
+
 TEST_F(TrainJobControllerTest, OneStepIsOneAction) {
   const ResourceId id = Submit("ranker");
   ASSERT_TRUE(Step(id).ok());

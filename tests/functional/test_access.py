@@ -129,7 +129,7 @@ class World:
         self.beta = furnish(server, self.admin, "beta")
         self.table = []
         for org in (self.alpha, self.beta):
-            org.node = must(self.admin.get("/nodes"))["data"][0]["name"] if any(
+            org.node = must(self.admin.get("/nodes"))["data"][0]["node"] if any(
                 "{node}" in rule.pattern for rule in RULES) else NOWHERE
         self.before = self.snapshot()
 
