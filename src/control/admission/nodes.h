@@ -25,6 +25,9 @@ namespace cml::control::admission {
 inline constexpr std::size_t kMostCards = 64;   // of a node; further ones are not given out
 inline constexpr std::size_t kMostUsual = 16;   // usual asks that are looked at
 
+inline bool IsPart(const Ask& ask) { return ask.amounts.gpu_milli > 0 && ask.amounts.gpu_milli < kWholeCard; }
+inline std::uint32_t WholeOf(const Ask& ask) { return static_cast<std::uint32_t>(ask.amounts.gpu_milli / kWholeCard); }
+
 struct Spot {
   std::int32_t node = -1;
   std::uint64_t cards = 0;  // bit n: the n-th card of the node's list
