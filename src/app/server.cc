@@ -232,7 +232,7 @@ class Server {
   Status MakeControl() {
     CML_ASSIGN_OR_RETURN(const store::LeaderToken leader, store_->BecomeLeader());
     CML_RETURN_IF_ERROR(rows_->RepairReservations(leader));
-    desk_ = std::make_unique<control::AdmissionDesk>([this](const ResourceId& id) { runner_->Notify(id); });
+    desk_ = std::make_unique<control::AdmissionDesk>([this](const ResourceId& id) { runner_->Notify(id); }, clock_);
     controller_ = std::make_unique<control::TrainJobController>(control::TrainJobController::Deps{
         *rows_, *backend_, *desk_, clock_, std::string(PackageInstaller()), leader,
         [this](const OrgId& org) { return quotas_->RankOf(org, QuotaGroup::kTrain); },

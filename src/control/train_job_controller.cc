@@ -31,7 +31,7 @@ Result<std::vector<ResourceId>> TrainJobController::Recover() {
   for (const ResourceId& id : unfinished) {
     CML_ASSIGN_OR_RETURN(const Stored stored, d_.jobs.Get(id));
     const TrainJobRecord& r = stored.value.record;
-    if (HoldsShare(r.state)) d_.desk.Hold(id, r.placement, r.limits);
+    if (HoldsShare(r.state)) d_.desk.Hold(id, {stored.value.meta.org, r.placement, r.limits});
   }
   for (const RunKey& key : runs) {
     auto got = d_.jobs.Get(key.resource);
@@ -90,7 +90,7 @@ void TrainJobController::JoinQueue(const TrainJob& job) {
   const TrainJobSpec& s = job.wish.spec;
   const std::int64_t rank = s.enable_rank != 0 && d_.rank_of ? d_.rank_of(job.meta.org) : s.enable_rank;
   d_.desk.Wait({job.meta.id, s.priority_class, rank, job.record.since, LimitsOf(s),
-                s.node_selector_key, s.node_selector_value});
+                s.node_selector_key, s.node_selector_value, job.meta.org});
 }
 
 Result<Next> TrainJobController::Act(const Stored& stored, const TrainJobAction& action) {

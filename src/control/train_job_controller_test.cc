@@ -40,7 +40,7 @@ class TrainJobControllerTest : public ::testing::Test {
 
   // A new process: all that it had in memory is gone, store and cluster are not.
   void Boot() {
-    desk_ = std::make_unique<AdmissionDesk>([this](const ResourceId& id) { admitted_.push_back(id); });
+    desk_ = std::make_unique<AdmissionDesk>([this](const ResourceId& id) { admitted_.push_back(id); }, clock_);
     backend_ = std::make_unique<FakeBackend>(cluster_);
     backend_->OnChange([this](const RunKey& key) { told_.insert(key.resource); });
     leader_ = store_.BecomeLeader().value();
@@ -173,7 +173,7 @@ TEST_F(TrainJobControllerTest, AJobWaitsForRoomAndGetsItWhenAnotherEnds) {
   Settle(second);
   EXPECT_EQ(StateOf(second), State::kEnqueued);
   EXPECT_EQ(Job(second).record.reason, "Waiting");
-  EXPECT_NE(Job(second).record.message.find("6 CPU asked, 2 CPU free"), std::string::npos) << Job(second).record.message;
+  EXPECT_NE(Job(second).record.message.find("6 CPU asked, 2 free"), std::string::npos) << Job(second).record.message;
   EXPECT_EQ(Step(second).value().when, Next::When::kLater);
   EXPECT_EQ(Reasons(second), std::vector<std::string>{"Waiting"}) << "said once";
 
