@@ -23,6 +23,7 @@
 #include "app/metrics.h"
 #include "app/package_fetch.h"
 #include "backends/local/local_backend.h"
+#include "backends/local/port_hold.h"
 #include "backends/local/runtime_catalog.h"
 #include "backends/local/uv_environments.h"
 #include "base/file.h"
@@ -176,7 +177,7 @@ class Server {
     CML_ASSIGN_OR_RETURN(const store::LeaderToken leader, store_->BecomeLeader());
     desk_ = std::make_unique<control::AdmissionDesk>([this](const ResourceId& id) { runner_->Notify(id); });
     controller_ = std::make_unique<control::TrainJobController>(control::TrainJobController::Deps{
-        *rows_, *backend_, *desk_, clock_, std::string(PackageInstaller()), leader});
+        *rows_, *backend_, *desk_, ports_, clock_, std::string(PackageInstaller()), leader});
     runner_ = std::make_unique<control::Runner>(
         [this](const ResourceId& id) { return controller_->Step(id); }, control::Runner::Options{});
     backend_->OnChange([this](const RunKey& key) { runner_->Notify(key.resource); });
@@ -194,7 +195,9 @@ class Server {
         [this](const ResourceId& id) { runner_->Notify(id); }});
     auth_ = std::make_unique<api::Authenticator>(*orgs_, clock_, first_start_ ? SysTime{} : started_);
     api::RouteTable table;
-    api::AddTrainJobRoutes(table, {*jobs_, *orgs_, [this](const RunKey& key) { return backend_->LogOf(key, "worker", 0); }});
+    api::AddTrainJobRoutes(table, {*jobs_, *orgs_, [this](const RunKey& key, const std::string& role, std::uint32_t index) {
+      return backend_->LogOf(key, role, index);
+    }});
     api::AddPlatformRoutes(table, PlatformDeps());
     object_routes_ = std::make_unique<api::objects::ObjectRoutes>(
         *objects_,
@@ -309,6 +312,8 @@ class Server {
   std::unique_ptr<local::UvEnvironments> environments_;
   std::unique_ptr<local::LocalBackend> backend_;
   std::unique_ptr<control::AdmissionDesk> desk_;
+  control::PortBook ports_{{.start = 20'000 + static_cast<int>(RandomNumber(10'000))},
+                           [](const std::string&, int port) { return local::IsPortFree(port); }};
   std::unique_ptr<control::TrainJobController> controller_;
   std::unique_ptr<control::Runner> runner_;
   std::unique_ptr<service::TrainJobs> jobs_;

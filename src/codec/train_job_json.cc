@@ -7,18 +7,59 @@
 #include "base/strings.h"
 #include "codec/fields.h"
 #include "codec/json_writer.h"
+#include "core/cluster_spec.h"
 
 namespace cml::codec {
 namespace {
 
 // Fields of cloud_ml v1 whose feature comes later. They are refused by name, never ignored.
 constexpr std::string_view kNotAvailable[] = {
-    "ps_count", "worker_count", "cluster_spec", "hyperparameters", "hyperparameters_name",
+    "hyperparameters", "hyperparameters_name",
     "hyperparameters_goal", "hyperparameters_params", "volume_type", "volume_path", "mount_path",
     "mount_read_only", "hdfs_endpoint", "hdfs_krb_account", "hdfs_krb_password", "hdfs_krb_keytab",
     "docker_image", "tensorboard_logdir", "model_name", "model_version", "gpu_type", "gpu_memory",
     "pipeline_id", "model_input_path", "model_export_path", "data_input_path", "data_output_path",
     "log_path", "fds_mounts"};
+
+// "{"worker": {"count": 2, "cpu_limit": "4", …}}" (6.3), as an object or as its text. Numbers may come
+// as texts, keys may be missing.
+Status ReadClusterSpec(const json::object& request, TrainJobSpec& s) {
+  const json::value* given = request.if_contains("cluster_spec");
+  if (given == nullptr || given->is_null()) return Ok{};
+  const auto wrong = [](std::string_view rule) {
+    return Error(Code::kInvalidArgument, fmt::format("cluster_spec: {}", rule));
+  };
+  constexpr std::string_view kForm =
+      "kinds of tasks with their counts are wanted, for instance {\"ps\": {\"count\": 1}, "
+      "\"worker\": {\"count\": 2, \"cpu_limit\": \"4\"}}";
+  json::object parsed;
+  if (given->is_string()) {
+    if (given->get_string().empty()) return Ok{};
+    auto object = ParseObject(given->get_string());
+    if (!object.ok()) return wrong(object.error().message() + "; " + std::string(kForm));
+    parsed = std::move(object).value();
+    given = nullptr;
+  } else if (!given->is_object()) {
+    return wrong(kForm);
+  }
+  for (const auto& [name, value] : given ? given->get_object() : parsed) {
+    const std::string task_name(name);
+    if (!value.is_object()) return wrong(task_name + ": " + std::string(kForm));
+    Fields f(value.get_object());
+    TaskSpec task;
+    f.Integer("count", task.count);
+    f.Text("cpu_limit", task.cpu_limit);
+    f.Text("memory_limit", task.memory_limit);
+    f.Integer("gpu_limit", task.gpu_limit);
+    f.Text("gpu_type", task.gpu_type);
+    f.Text("task_args", task.task_args);
+    if (const Status read = f.Done(); !read.ok()) {
+      return wrong(task_name + ": " + read.error().message());
+    }
+    s.cluster_spec[task_name] = std::move(task);
+  }
+  return Ok{};
+}
 
 void ReadSpec(Fields& f, TrainJobSpec& s) {
   f.Text("job_name", s.job_name);
@@ -46,6 +87,13 @@ void ReadSpec(Fields& f, TrainJobSpec& s) {
   f.Integer("wall_time_limit", s.wall_time_limit);
   f.Integer("max_retries", s.max_retries);
   f.Text("disk_limit", s.disk_limit);
+  f.Integer("ps_count", s.ps_count);
+  f.Integer("worker_count", s.worker_count);
+  f.Integer("chief_count", s.chief_count);
+  f.Integer("evaluator_count", s.evaluator_count);
+  f.Integer("max_restarts", s.max_restarts);
+  f.Integer("start_timeout", s.start_timeout);
+  f.Integer("evaluator_wait", s.evaluator_wait);
 }
 
 Status ReadPriorityClass(Fields& f, TrainJobSpec& s) {
@@ -73,6 +121,37 @@ void WriteList(JsonWriter& w, std::string_view name, const std::vector<T>& items
   w.Name(name).Open('[');
   for (const T& item : items) w.Value(item);
   w.Close(']');
+}
+
+void WriteClusterSpec(JsonWriter& w, const std::map<std::string, TaskSpec>& tasks) {
+  w.Name("cluster_spec").Open('{');
+  for (const auto& [name, task] : tasks) {
+    w.Name(name).Open('{');
+    w.Field("count", task.count);
+    if (!task.cpu_limit.empty()) w.Field("cpu_limit", task.cpu_limit);
+    if (!task.memory_limit.empty()) w.Field("memory_limit", task.memory_limit);
+    if (task.gpu_limit) w.Field("gpu_limit", *task.gpu_limit);
+    if (!task.gpu_type.empty()) w.Field("gpu_type", task.gpu_type);
+    if (!task.task_args.empty()) w.Field("task_args", task.task_args);
+    w.Close('}');
+  }
+  w.Close('}');
+}
+
+// Those of a distributed job; none for others, whose texts stay short.
+void WriteCluster(JsonWriter& w, const TrainJobSpec& s) {
+  if (!AsksForCluster(s)) return;
+  w.Field("ps_count", s.ps_count);
+  w.Field("worker_count", s.worker_count);
+  if (!s.cluster_spec.empty()) WriteClusterSpec(w, s.cluster_spec);
+  const auto optional = [&w](std::string_view name, const std::optional<std::int64_t>& value) {
+    if (value) w.Field(name, *value);
+  };
+  optional("chief_count", s.chief_count);
+  optional("evaluator_count", s.evaluator_count);
+  optional("max_restarts", s.max_restarts);
+  optional("start_timeout", s.start_timeout);
+  optional("evaluator_wait", s.evaluator_wait);
 }
 
 // The fields that a request, a row and an answer have in common, under the same names.
@@ -103,6 +182,7 @@ void WriteSpec(JsonWriter& w, const TrainJobSpec& s) {
   w.Field("wall_time_limit", s.wall_time_limit);
   if (s.max_retries) w.Field("max_retries", *s.max_retries);
   w.Field("disk_limit", s.disk_limit);
+  WriteCluster(w, s);
 }
 
 void WriteUsage(JsonWriter& w, const Usage& u) {
@@ -157,11 +237,64 @@ std::string_view StateOf(const TrainJob& job) {
 void WriteKeysOfLaterFeatures(JsonWriter& w) {
   for (const std::string_view key : {"docker_image", "volume_type", "volume_path", "mount_path",
                                      "hdfs_krb_account", "hdfs_endpoint", "hyperparameters_name",
-                                     "hyperparameters_goal", "hyperparameters_params",
-                                     "cluster_name", "cluster_env_var", "service_port"}) {
+                                     "hyperparameters_goal", "hyperparameters_params"}) {
     w.Field(key, "");
   }
   w.Field("mount_read_only", false);
+}
+
+std::string_view NameOf(RunState s) {
+  switch (s) {
+    case RunState::kPending: return "pending";
+    case RunState::kRunning: return "running";
+    case RunState::kSucceeded: return "completed";
+    case RunState::kFailed: return "failed";
+  }
+  return "";
+}
+
+void WriteReplica(JsonWriter& w, const Replica& r) {
+  const ReplicaStatus& s = r.status;
+  w.Open('{');
+  w.Field("name", ReplicaNameOf(s));
+  w.Field("role", s.role);
+  w.Field("index", s.index);
+  w.Field("state", NameOf(s.state));
+  w.Field("reason", s.reason);
+  w.Field("message", s.message);
+  if (s.exit_code) {
+    w.Field("exit_code", *s.exit_code);
+  } else {
+    w.Name("exit_code").Null();
+  }
+  w.Field("restarts", s.restarts);
+  w.Field("node_name", r.placement.node);
+  w.Field("address", r.placement.port == 0 ? std::string()
+                                           : fmt::format("{}:{}", r.placement.host, r.placement.port));
+  WriteList(w, "gpus", r.placement.gpus);
+  WriteTimeOrNull(w, "started_at", s.started);
+  WriteTimeOrNull(w, "ended_at", s.ended);
+  WriteUsage(w, s.usage);
+  w.Close('}');
+}
+
+// The keys of a cluster (6.3), which every job has; of one process they are empty.
+void WriteClusterOf(JsonWriter& w, const TrainJob& job) {
+  const bool distributed = IsDistributed(RolesOf(job.wish.spec));
+  w.Field("cluster_name", distributed ? std::string_view(job.meta.name) : std::string_view());
+  const auto& replicas = job.record.replicas;
+  const bool placed = !replicas.empty() && replicas.front().placement.port != 0;
+  w.Field("service_port", placed ? std::to_string(replicas.front().placement.port) : std::string());
+  std::string text;
+  if (placed) {
+    const ReplicaStatus& first = replicas.front().status;
+    text = TfConfig(ClusterOf(job), first.role, first.index);
+  }
+  w.Field("cluster_env_var", text);
+  if (!distributed) return;
+  w.Name("replicas").Open('[');
+  for (const Replica& r : replicas) WriteReplica(w, r);
+  w.Close(']');
 }
 
 void WriteTrainJob(JsonWriter& w, const TrainJob& job, std::string_view org_name) {
@@ -170,6 +303,7 @@ void WriteTrainJob(JsonWriter& w, const TrainJob& job, std::string_view org_name
   w.Open('{');
   WriteSpec(w, s);
   WriteKeysOfLaterFeatures(w);
+  WriteClusterOf(w, job);
   w.Field("org_id", job.meta.org.str());
   w.Field("org_name", org_name);
   w.Field("state", StateOf(job));
@@ -210,6 +344,64 @@ class StoredMemory {
   json::monotonic_resource resource_{first_.data(), first_.size()};
 };
 
+void ReadGpus(const json::object& object, std::vector<int>& into) {
+  const auto* gpus = object.if_contains("gpus");
+  if (gpus == nullptr || !gpus->is_array()) return;
+  for (const json::value& gpu : gpus->get_array()) {
+    if (gpu.is_int64()) into.push_back(static_cast<int>(gpu.get_int64()));
+  }
+}
+
+void StoreReplica(JsonWriter& w, const Replica& r) {
+  const ReplicaStatus& s = r.status;
+  w.Open('{');
+  w.Field("role", s.role);
+  w.Field("index", s.index);
+  w.Field("state", static_cast<int>(s.state));
+  w.Field("node", r.placement.node);
+  WriteList(w, "gpus", r.placement.gpus);
+  w.Field("host", r.placement.host);
+  w.Field("port", r.placement.port);
+  w.Field("reason", s.reason);
+  w.Field("message", s.message);
+  w.Field("restarts", s.restarts);
+  w.Field("started", Millis(s.started));
+  w.Field("ended", Millis(s.ended));
+  WriteUsage(w, s.usage);
+  if (s.exit_code) w.Field("exit_code", *s.exit_code);
+  w.Close('}');
+}
+
+Replica LoadReplica(const json::object& o) {
+  Replica r;
+  ReplicaStatus& s = r.status;
+  Fields f(o);
+  std::int64_t index = 0, state = 0, port = 0;
+  std::optional<std::int64_t> exit_code;
+  f.Text("role", s.role);
+  f.Integer("index", index);
+  f.Integer("state", state);
+  f.Text("node", r.placement.node);
+  f.Text("host", r.placement.host);
+  f.Integer("port", port);
+  f.Text("reason", s.reason);
+  f.Text("message", s.message);
+  f.Integer("restarts", s.restarts);
+  ReadTime(f, "started", s.started);
+  ReadTime(f, "ended", s.ended);
+  f.Integer("exit_code", exit_code);
+  s.index = static_cast<std::uint32_t>(index);
+  s.state = state >= 0 && state <= 3 ? static_cast<RunState>(state) : RunState::kPending;
+  s.node = r.placement.node;
+  r.placement.port = static_cast<int>(port);
+  if (exit_code) s.exit_code = static_cast<int>(*exit_code);
+  ReadGpus(o, r.placement.gpus);
+  if (const auto* usage = o.if_contains("usage"); usage && usage->is_object()) {
+    s.usage = ReadUsage(usage->get_object());
+  }
+  return r;
+}
+
 Error NotOurs(const Error& e) { return Error(Code::kDataLoss, "a stored job cannot be read").While(e.message()); }
 
 }  // namespace
@@ -221,6 +413,7 @@ Result<TrainJobSpec> DecodeTrainJobRequest(std::string_view body) {
   TrainJobSpec spec;
   ReadSpec(f, spec);
   CML_RETURN_IF_ERROR(ReadPriorityClass(f, spec));
+  CML_RETURN_IF_ERROR(ReadClusterSpec(object, spec));
   for (const std::string_view name : kNotAvailable) {
     if (f.Present(name)) spec.not_available.emplace_back(name);
   }
@@ -257,10 +450,9 @@ std::string EncodeEvents(std::string_view object_name, const std::vector<Event>&
   return json::serialize(json::object{{"events", std::move(out)}, {"recommend", json::array{}}});
 }
 
-std::string EncodeMetrics(const TrainJob& job) {
-  const Usage& u = job.record.usage;
-  const bool running = job.record.state == TrainJobState::kRunning;
-  return json::serialize(json::object{{"cpu", running ? job.record.usage.cpu_percent : 0},
+std::string EncodeMetrics(const Usage& u, Alive alive) {
+  const bool running = alive == Alive::kYes;
+  return json::serialize(json::object{{"cpu", running ? u.cpu_percent : 0},
                                       {"memory", running ? u.memory_bytes : 0},
                                       {"network_receive", u.receive_bytes},
                                       {"network_transmit", u.transmit_bytes},
@@ -288,6 +480,7 @@ Status ResourceCodec<TrainJob>::FromWish(std::string_view text, TrainJob& job) {
   Fields f(object);
   ReadSpec(f, job.wish.spec);
   if (const Status s = ReadPriorityClass(f, job.wish.spec); !s.ok()) return NotOurs(s.error());
+  if (const Status s = ReadClusterSpec(object, job.wish.spec); !s.ok()) return NotOurs(s.error());
   if (const auto* defaults = object.if_contains("defaults"); defaults && defaults->is_array()) {
     for (const json::value& name : defaults->get_array()) {
       if (name.is_string()) job.wish.spec.defaults.emplace_back(name.get_string());
@@ -325,6 +518,11 @@ std::string ResourceCodec<TrainJob>::Record(const TrainJob& job) {
   w.Field("ended", Millis(r.ended));
   WriteUsage(w, r.usage);
   if (r.exit_code) w.Field("exit_code", *r.exit_code);
+  if (!r.replicas.empty()) {
+    w.Name("replicas").Open('[');
+    for (const Replica& replica : r.replicas) StoreReplica(w, replica);
+    w.Close(']');
+  }
   w.Close('}');
   return w.Take();
 }
@@ -361,9 +559,10 @@ Status ResourceCodec<TrainJob>::FromRecord(std::string_view text, TrainJob& job)
   r.state = *parsed_state;
   r.starts = static_cast<std::uint64_t>(starts);
   r.incarnation = static_cast<std::uint64_t>(incarnation);
-  if (const auto* gpus = object.if_contains("gpus"); gpus && gpus->is_array()) {
-    for (const json::value& gpu : gpus->get_array()) {
-      if (gpu.is_int64()) r.placement.gpus.push_back(static_cast<int>(gpu.get_int64()));
+  ReadGpus(object, r.placement.gpus);
+  if (const auto* replicas = object.if_contains("replicas"); replicas && replicas->is_array()) {
+    for (const json::value& replica : replicas->get_array()) {
+      if (replica.is_object()) r.replicas.push_back(LoadReplica(replica.get_object()));
     }
   }
   if (const auto* usage = object.if_contains("usage"); usage && usage->is_object()) {

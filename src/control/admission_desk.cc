@@ -21,9 +21,9 @@ void AdmissionDesk::SetNodes(std::vector<Node> nodes) {
   Tell(told);
 }
 
-void AdmissionDesk::Hold(const ResourceId& id, const Placement& placement, const Limits& limits) {
+void AdmissionDesk::Hold(const ResourceId& id, std::vector<Placement> placements, std::vector<Limits> limits) {
   const std::scoped_lock lock(mu_);
-  shares_[id] = {placement, limits};
+  shares_[id] = {std::move(placements), std::move(limits)};
 }
 
 void AdmissionDesk::Wait(const WaitingJob& job) {
@@ -57,7 +57,7 @@ void AdmissionDesk::Leave(const ResourceId& id) {
 
 AdmissionDesk::Verdict AdmissionDesk::Ask(const ResourceId& id) const {
   const std::scoped_lock lock(mu_);
-  if (const auto it = shares_.find(id); it != shares_.end()) return {it->second.placement, ""};
+  if (const auto it = shares_.find(id); it != shares_.end()) return {it->second.placements, ""};
   if (const auto it = reasons_.find(id); it != reasons_.end()) return {std::nullopt, it->second};
   if (nodes_.empty()) return {std::nullopt, "the cluster's nodes are not known yet"};
   return {std::nullopt, "more than " + std::to_string(kWindow) + " jobs wait before it"};
@@ -74,11 +74,14 @@ std::vector<ResourceId> AdmissionDesk::Replan() {
   std::vector<NodeUse> use;
   for (const Node& node : nodes_) use.push_back({node, 0, 0, {}});
   for (const auto& [id, share] : shares_) {
-    for (NodeUse& n : use) {
-      if (n.node.name != share.placement.node) continue;
-      n.millicores_used += share.limits.millicores;
-      n.memory_used += share.limits.memory_bytes;
-      n.gpus_used.insert(n.gpus_used.end(), share.placement.gpus.begin(), share.placement.gpus.end());
+    for (std::size_t i = 0; i < share.placements.size() && i < share.limits.size(); ++i) {
+      const Placement& placement = share.placements[i];
+      for (NodeUse& n : use) {
+        if (n.node.name != placement.node) continue;
+        n.millicores_used += share.limits[i].millicores;
+        n.memory_used += share.limits[i].memory_bytes;
+        n.gpus_used.insert(n.gpus_used.end(), placement.gpus.begin(), placement.gpus.end());
+      }
     }
   }
   std::vector<WaitingJob> first;
@@ -88,7 +91,9 @@ std::vector<ResourceId> AdmissionDesk::Replan() {
   std::vector<ResourceId> started;
   for (Admission& start : plan.starts) {
     const auto it = waiting_.find(start.id);
-    shares_[start.id] = {std::move(start.placement), it->second.ask};
+    const WaitingJob& job = it->second;
+    shares_[start.id] = {std::move(start.placements),
+                         job.replicas.empty() ? std::vector<Limits>{job.ask} : job.replicas};
     queue_.erase(it->second);
     waiting_.erase(it);
     started.push_back(start.id);

@@ -23,12 +23,13 @@ class AdmissionDesk {
   explicit AdmissionDesk(std::function<void(const ResourceId&)> admitted) : admitted_(std::move(admitted)) {}
 
   void SetNodes(std::vector<Node> nodes);
-  void Hold(const ResourceId& id, const Placement& placement, const Limits& limits);
+  // One placement and one entry of limits per replica.
+  void Hold(const ResourceId& id, std::vector<Placement> placements, std::vector<Limits> limits);
   void Wait(const WaitingJob& job);  // a no-op for a job that waits or holds already
   void Leave(const ResourceId& id);
 
   struct Verdict {
-    std::optional<Placement> placement;
+    std::optional<std::vector<Placement>> placements;  // one per replica
     std::string reason;  // why it waits
   };
   Verdict Ask(const ResourceId& id) const;
@@ -40,8 +41,8 @@ class AdmissionDesk {
 
  private:
   struct Share {
-    Placement placement;
-    Limits limits;
+    std::vector<Placement> placements;
+    std::vector<Limits> limits;
   };
   std::vector<ResourceId> Replan();  // requires mu_
   void Tell(const std::vector<ResourceId>& ids) const;

@@ -103,6 +103,32 @@ Placement TryPlace(NodeUse& n, const Limits& ask) {
   return placement;
 }
 
+namespace {
+
+// All replicas, or none and the nodes as they were.
+std::vector<Placement> PlaceAll(std::vector<NodeUse>& nodes, const WaitingJob& job) {
+  const std::vector<Limits> one = {job.ask};
+  const std::vector<Limits>& asks = job.replicas.empty() ? one : job.replicas;
+  std::vector<Placement> placements;
+  const std::vector<NodeUse> before = asks.size() > 1 ? nodes : std::vector<NodeUse>{};
+  for (const Limits& ask : asks) {
+    Placement placement;
+    for (NodeUse& n : nodes) {
+      if (!Matches(n.node, job)) continue;
+      placement = TryPlace(n, ask);
+      if (!placement.node.empty()) break;
+    }
+    if (placement.node.empty()) {
+      if (asks.size() > 1) nodes = before;
+      return {};
+    }
+    placements.push_back(std::move(placement));
+  }
+  return placements;
+}
+
+}  // namespace
+
 AdmissionPlan PlanAdmission(std::vector<NodeUse> nodes, const std::vector<WaitingJob>& waiting) {
   AdmissionPlan plan;
   Held held;
@@ -115,16 +141,10 @@ AdmissionPlan PlanAdmission(std::vector<NodeUse> nodes, const std::vector<Waitin
       ++before;
       continue;
     }
-    bool placed = false;
-    for (NodeUse& n : nodes) {
-      if (!Matches(n.node, job)) continue;
-      Placement placement = TryPlace(n, job.ask);
-      if (placement.node.empty()) continue;
-      plan.starts.push_back({job.id, std::move(placement)});
-      placed = true;
-      break;
+    if (auto placements = PlaceAll(nodes, job); !placements.empty()) {
+      plan.starts.push_back({job.id, std::move(placements)});
+      continue;
     }
-    if (placed) continue;
     Held lacks;
     plan.reasons[job.id] = WhyNot(nodes, job, lacks);
     if (lacks.millicores || lacks.memory || lacks.gpus) {  // a job that can never start holds nobody back

@@ -21,8 +21,10 @@ struct WaitingJob {
   PriorityClass priority = PriorityClass::kPreferred;
   std::int64_t rank = 0;
   SysTime since{};
-  Limits ask;
-  std::string selector_key, selector_value;  // of a node's label; empty: any node
+  Limits ask;  // of all replicas together
+  std::string selector_key, selector_value{};  // of a node's label; empty: any node
+  // Of a job of several, what each asks for; empty: one that asks for all.
+  std::vector<Limits> replicas{};
 
   // First to start comes first.
   friend bool operator<(const WaitingJob& a, const WaitingJob& b) {
@@ -42,7 +44,7 @@ struct NodeUse {
 
 struct Admission {
   ResourceId id;
-  Placement placement;
+  std::vector<Placement> placements;  // one per replica: all of them have a place, or none
 };
 struct AdmissionPlan {
   std::vector<Admission> starts;

@@ -76,8 +76,8 @@ TEST(PlanAdmissionTest, NeverOverCapacity) {
       const Limits& ask = waiting[static_cast<std::size_t>(std::stoi(start.id.str()))].ask;
       cores += ask.millicores;
       memory += ask.memory_bytes;
-      EXPECT_EQ(static_cast<std::int64_t>(start.placement.gpus.size()), ask.gpus);
-      for (const int g : start.placement.gpus) EXPECT_TRUE(cards.insert(g).second) << "seed " << seed;
+      EXPECT_EQ(static_cast<std::int64_t>(start.placements.front().gpus.size()), ask.gpus);
+      for (const int g : start.placements.front().gpus) EXPECT_TRUE(cards.insert(g).second) << "seed " << seed;
     }
     EXPECT_LE(cores, node.millicores) << "seed " << seed;
     EXPECT_LE(memory, node.memory_bytes) << "seed " << seed;
@@ -90,13 +90,13 @@ TEST(AdmissionDeskTest, RoomThatIsGivenBackStartsTheNext) {
   AdmissionDesk desk([&](const ResourceId& id) { told.push_back(id.str()); });
   desk.Wait(Job("a", 1, 1));
   EXPECT_EQ(desk.Ask(ResourceId{"a"}).reason, "the cluster's nodes are not known yet");
-  desk.Hold(ResourceId{"old"}, {"n1", {}}, Job("old", 1, 1).ask);
+  desk.Hold(ResourceId{"old"}, {Placement{"n1", {}}}, {Job("old", 1, 1).ask});
   desk.SetNodes({MakeNode(1, 4, 0)});
-  EXPECT_FALSE(desk.Ask(ResourceId{"a"}).placement);
+  EXPECT_FALSE(desk.Ask(ResourceId{"a"}).placements);
   EXPECT_EQ(desk.Ask(ResourceId{"a"}).reason, "1 CPU asked, 0 CPU free");
   desk.Leave(ResourceId{"old"});
   EXPECT_EQ(told, std::vector<std::string>{"a"});
-  EXPECT_TRUE(desk.Ask(ResourceId{"a"}).placement);
+  EXPECT_TRUE(desk.Ask(ResourceId{"a"}).placements);
   desk.Leave(ResourceId{"a"});
   EXPECT_EQ(desk.counts().holding, 0U);
 }

@@ -17,7 +17,8 @@ namespace cml::control {
 struct TrainJobView {
   const TrainJob& job;
   std::optional<RunStatus> run;         // of the record's incarnation, observed just now
-  std::optional<Placement> admitted;    // where admission put it; nullopt: it waits
+  // Where admission put its replicas, ports included; nullopt: it waits.
+  std::optional<std::vector<Placement>> admitted;
   Limits reserve;                       // what it reserves when it is admitted
   std::string wait_reason;              // one sentence, when it waits
   SysTime now;
@@ -25,13 +26,14 @@ struct TrainJobView {
 
 struct Nothing {};
 struct EnsureRun {};
+struct StopRun {};  // and look again: what ends is recorded when it has ended
 struct RemoveRun {};
 struct Erase {};  // the row, its logs and its checkpoints
 struct Record {
   TrainJobRecord next;
   std::vector<Event> events;
 };
-using TrainJobAction = std::variant<Nothing, EnsureRun, RemoveRun, Erase, Record>;
+using TrainJobAction = std::variant<Nothing, EnsureRun, StopRun, RemoveRun, Erase, Record>;
 
 TrainJobAction PlanTrainJob(const TrainJobView& view);
 

@@ -10,12 +10,19 @@ namespace {
 
 constexpr std::chrono::seconds kLookAgain{10};   // when nothing tells us of a change
 constexpr std::chrono::seconds kPatience{20};    // with one call of the backend
+constexpr std::chrono::seconds kStopping{2};     // until a run that was told to stop is looked at
 constexpr std::chrono::seconds kGivenUp{30};     // a run that is not there so long after it was asked for
 
 Deadline Soon() { return std::chrono::steady_clock::now() + kPatience; }
 RunKey KeyOf(const TrainJob& job) { return {job.meta.id, job.record.incarnation}; }
 
 bool HoldsShare(TrainJobState s) { return s == TrainJobState::kCreating || s == TrainJobState::kRunning; }
+
+std::vector<Limits> LimitsOfEach(const TrainJobSpec& spec) {
+  std::vector<Limits> all;
+  for (const RolePlan& role : RolesOf(spec)) all.insert(all.end(), role.replicas, role.limits);
+  return all;
+}
 
 // After a change: what runs tells when it changes again, everything else has its next step at once.
 Next AfterChange(const TrainJobRecord& now) {
@@ -30,7 +37,15 @@ Result<std::vector<ResourceId>> TrainJobController::Recover() {
   for (const ResourceId& id : unfinished) {
     CML_ASSIGN_OR_RETURN(const Stored stored, d_.jobs.Get(id));
     const TrainJobRecord& r = stored.value.record;
-    if (HoldsShare(r.state)) d_.desk.Hold(id, r.placement, r.limits);
+    if (!HoldsShare(r.state)) continue;
+    if (r.replicas.empty()) {
+      d_.desk.Hold(id, {r.placement}, {r.limits});
+      continue;
+    }
+    std::vector<Placement> placements;
+    for (const Replica& replica : r.replicas) placements.push_back(replica.placement);
+    d_.desk.Hold(id, placements, LimitsOfEach(stored.value.wish.spec));
+    d_.ports.Hold(id, placements);
   }
   for (const RunKey& key : runs) {
     auto got = d_.jobs.Get(key.resource);
@@ -42,6 +57,7 @@ Result<std::vector<ResourceId>> TrainJobController::Recover() {
     CML_RETURN_IF_ERROR(d_.backend.Remove(key, Soon()));
   }
   CML_ASSIGN_OR_RETURN(std::vector<Node> nodes, d_.backend.Nodes(Soon()));
+  d_.ports.SetNodes(nodes);
   d_.desk.SetNodes(std::move(nodes));
   return unfinished;
 }
@@ -49,7 +65,7 @@ Result<std::vector<ResourceId>> TrainJobController::Recover() {
 Result<Next> TrainJobController::Step(const ResourceId& id) {
   auto got = d_.jobs.Get(id);
   if (!got.ok() && got.error().code() == Code::kNotFound) {
-    d_.desk.Leave(id);
+    Leave(id);
     return Next::Done();
   }
   CML_ASSIGN_OR_RETURN(const Stored stored, std::move(got));
@@ -60,18 +76,35 @@ Result<Next> TrainJobController::Step(const ResourceId& id) {
     CML_ASSIGN_OR_RETURN(view.run, d_.backend.Observe(KeyOf(job), Soon()));
   }
   if (!job.wish.deleted && job.record.state == TrainJobState::kEnqueued && !view.run) {
-    JoinQueue(job);
-    auto verdict = d_.desk.Ask(id);
-    view.admitted = std::move(verdict.placement);
-    view.wait_reason = std::move(verdict.reason);
+    AskDesk(view);
   }
   return Act(stored, PlanTrainJob(view));
 }
 
 void TrainJobController::JoinQueue(const TrainJob& job) {
   const TrainJobSpec& s = job.wish.spec;
-  d_.desk.Wait({job.meta.id, s.priority_class, s.enable_rank, job.record.since, LimitsOf(s),
-                s.node_selector_key, s.node_selector_value});
+  WaitingJob waiting{job.meta.id, s.priority_class, s.enable_rank, job.record.since, LimitsOf(s),
+                     s.node_selector_key, s.node_selector_value};
+  if (auto each = LimitsOfEach(s); each.size() > 1) waiting.replicas = std::move(each);
+  d_.desk.Wait(waiting);
+}
+
+// Whether there is room, and for a job of several replicas their addresses with it.
+void TrainJobController::AskDesk(TrainJobView& view) {
+  JoinQueue(view.job);
+  auto verdict = d_.desk.Ask(view.job.meta.id);
+  view.admitted = std::move(verdict.placements);
+  view.wait_reason = std::move(verdict.reason);
+  if (!view.admitted || view.admitted->size() < 2) return;
+  if (const Status picked = d_.ports.Pick(view.job.meta.id, *view.admitted); !picked.ok()) {
+    view.admitted.reset();
+    view.wait_reason = picked.error().message();
+  }
+}
+
+void TrainJobController::Leave(const ResourceId& id) {
+  d_.ports.Leave(id);
+  d_.desk.Leave(id);
 }
 
 Result<Next> TrainJobController::Act(const Stored& stored, const TrainJobAction& action) {
@@ -85,6 +118,10 @@ Result<Next> TrainJobController::Act(const Stored& stored, const TrainJobAction&
   }
   if (std::holds_alternative<EnsureRun>(action)) {
     return Ensure(stored);
+  }
+  if (std::holds_alternative<StopRun>(action)) {
+    CML_RETURN_IF_ERROR(d_.backend.Stop(KeyOf(job), Soon()));
+    return Next::Later(kStopping);  // it tells when it has ended
   }
   if (std::holds_alternative<RemoveRun>(action)) {
     CML_RETURN_IF_ERROR(d_.backend.Remove(KeyOf(job), Soon()));
@@ -131,13 +168,13 @@ Status TrainJobController::Save(const Stored& stored, const Record& record) {
   next.value.meta.updated = d_.clock.Now();
   CML_RETURN_IF_ERROR(d_.jobs.SaveRecord(next, d_.leader, {record.events}));
   // A share is given back when the store says so, not before.
-  if (HoldsShare(job.record.state) && !HoldsShare(record.next.state)) d_.desk.Leave(job.meta.id);
+  if (HoldsShare(job.record.state) && !HoldsShare(record.next.state)) Leave(job.meta.id);
   return Ok{};
 }
 
 Status TrainJobController::EraseAll(const Stored& stored) {
   const TrainJob& job = stored.value;
-  d_.desk.Leave(job.meta.id);
+  Leave(job.meta.id);
   CML_RETURN_IF_ERROR(d_.backend.RemoveLogs(job.meta.id));
   CML_RETURN_IF_ERROR(d_.backend.RemoveCheckpoint(job.meta.id.str()));
   return d_.jobs.Erase(stored, d_.leader);

@@ -9,6 +9,7 @@
 #include "backends/backend.h"
 #include "control/admission_desk.h"
 #include "control/plan_train_job.h"
+#include "control/port_book.h"
 #include "control/runner.h"
 #include "store/train_jobs.h"
 
@@ -20,6 +21,7 @@ class TrainJobController {
     store::TrainJobRows& jobs;
     backends::Backend& backend;
     AdmissionDesk& desk;
+    PortBook& ports;
     const Clock& clock;
     std::string package_installer;  // the program that installs packages inside a job
     store::LeaderToken leader{};
@@ -39,6 +41,8 @@ class TrainJobController {
   Status Save(const Stored& stored, const Record& record);
   Status EraseAll(const Stored& stored);
   void JoinQueue(const TrainJob& job);
+  void AskDesk(TrainJobView& view);
+  void Leave(const ResourceId& id);
 
   Deps d_;
 };

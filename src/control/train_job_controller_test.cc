@@ -41,6 +41,7 @@ class TrainJobControllerTest : public ::testing::Test {
   // A new process: all that it had in memory is gone, store and cluster are not.
   void Boot() {
     desk_ = std::make_unique<AdmissionDesk>([this](const ResourceId& id) { admitted_.push_back(id); });
+    ports_ = std::make_unique<PortBook>();
     backend_ = std::make_unique<FakeBackend>(cluster_);
     backend_->OnChange([this](const RunKey& key) { told_.insert(key.resource); });
     leader_ = store_.BecomeLeader().value();
@@ -48,7 +49,7 @@ class TrainJobControllerTest : public ::testing::Test {
   }
   std::unique_ptr<TrainJobController> MakeController() {
     return std::make_unique<TrainJobController>(
-        TrainJobController::Deps{rows_, *backend_, *desk_, clock_, "installer", leader_});
+        TrainJobController::Deps{rows_, *backend_, *desk_, *ports_, clock_, "installer", leader_});
   }
 
   // Submitted as the service does it.
@@ -111,6 +112,7 @@ class TrainJobControllerTest : public ::testing::Test {
   std::set<ResourceId> told_;  // of whose runs the backend has said that they changed
   store::LeaderToken leader_{};
   std::unique_ptr<AdmissionDesk> desk_;
+  std::unique_ptr<PortBook> ports_;
   std::unique_ptr<FakeBackend> backend_;
   std::unique_ptr<TrainJobController> controller_;
 };

@@ -129,6 +129,7 @@ Result<std::unique_ptr<LocalBackend>> LocalBackend::Open(LocalOptions options) {
       options.capacity.memory_bytes > 0 ? options.capacity.memory_bytes : machine.memory_bytes;
   node.gpus = options.fake_gpus > 0 ? FakeGpus(options.fake_gpus) : FindGpus();
   node.labels = options.labels;
+  node.address = "127.0.0.1";  // sandboxes have the machine's own network
   node.labels.emplace("hostname", node.name);
   if (!node.gpus.empty()) node.labels.emplace("gpu", node.gpus.front().model);
   context.node = node.name;
@@ -403,7 +404,7 @@ Status LocalBackend::RemoveRuntime(const RuntimeRef& runtime, Deadline by) {
 
 fs::path LocalBackend::LogOf(const RunKey& key, const std::string& role,
                              std::uint32_t index) const {
-  return context_.layout.Log(key, ReplicaName(role, index));
+  return role.empty() ? context_.layout.MergedLog(key) : context_.layout.Log(key, ReplicaName(role, index));
 }
 
 Status LocalBackend::RemoveLogs(const ResourceId& resource) {

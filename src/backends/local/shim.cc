@@ -21,6 +21,7 @@
 #include "backends/local/cgroup.h"
 #include "backends/local/disk_usage.h"
 #include "backends/local/layout.h"
+#include "backends/local/port_hold.h"
 #include "backends/local/replica_files.h"
 #include "backends/local/replica_lock.h"
 #include "backends/local/sandbox_process.h"
@@ -38,7 +39,10 @@ using std::chrono::milliseconds;
 using Steady = std::chrono::steady_clock;
 
 constexpr int kKilled = 128 + SIGKILL;
+constexpr int kUsageError = 2;  // of a program that was called wrongly: it would be again
 constexpr std::size_t kMostMessage = 4 * 1024;
+constexpr std::size_t kMostLine = 16 * 1024;    // of the merged log, before it is broken
+constexpr milliseconds kLookForStart{20};
 
 // A short file that the job may have left: plain file, no link, no pipe that would block us.
 std::string ReadFromJob(const fs::path& path) {
@@ -64,6 +68,11 @@ std::string ReasonFromJob(const fs::path& path) {
   return good ? word : std::string();
 }
 
+// A repetition would not end otherwise.
+bool IsForGood(std::string_view reason) {
+  return reason == "PackageError" || reason == "ModuleNotFound" || reason == "EnvironmentError";
+}
+
 std::string DescribeExit(int code) {
   if (code > 128 && code < 128 + NSIG) {
     const char* name = ::sigabbrev_np(code - 128);
@@ -81,8 +90,11 @@ sigset_t OurSignals() {
 
 class Shim {
  public:
-  Shim(fs::path folder, ShimPlan plan, logs::LogWriter log)
-      : folder_(std::move(folder)), plan_(std::move(plan)), log_(std::move(log)) {
+  Shim(fs::path folder, ShimPlan plan, logs::LogWriter log, std::optional<logs::LogWriter> merged)
+      : folder_(std::move(folder)),
+        plan_(std::move(plan)),
+        log_(std::move(log)),
+        merged_(std::move(merged)) {
     record_.status = plan_.identity;
     record_.boot_id = BootId();
   }
@@ -91,6 +103,13 @@ class Shim {
 
  private:
   Status Start();
+  void AwaitProgram();
+  Status HoldPort();
+  bool MayRunAgain();
+  Status RunAgain();
+  void CheckStart();
+  void Merge(std::string_view bytes);
+  void MergeRest();
   void Watch();
   void OnSignals();
   void OnMemoryEvent();
@@ -108,6 +127,9 @@ class Shim {
   const fs::path folder_;
   ShimPlan plan_;
   logs::LogWriter log_;
+  std::optional<logs::LogWriter> merged_;  // of all replicas; lines go there whole
+  std::string line_;                       // that has not ended yet
+  PortHold port_;
   ReplicaRecord record_;
   Cgroup group_;
   std::optional<SandboxProcess> process_;
@@ -116,7 +138,7 @@ class Shim {
 
   std::string reason_, message_;  // why we end it; empty: it ends by itself
   std::optional<Steady::time_point> terminate_at_, kill_at_, wall_at_, disk_at_, sample_at_,
-      memory_at_;
+      memory_at_, look_at_, start_by_;
   int memory_checks_ = 0;
   Steady::time_point released_;  // when the command might start
   Usage sampled_;
@@ -143,9 +165,19 @@ int Shim::Run() {
       (void)group_.Remove(milliseconds(500));
       return 1;  // no space for the proof that it started, so it has not
     }
-    WriteFinal(RunState::kFailed, "StartFailed", started.error().message());
+    const bool port = started.error().code() == Code::kAlreadyExists;
+    WriteFinal(RunState::kFailed, port ? "PortLost" : "StartFailed", started.error().message());
   } else {
     while (!gone_) Watch();
+    Status again = Ok{};
+    while (again.ok() && MayRunAgain()) {
+      again = RunAgain();
+      while (again.ok() && !gone_) Watch();
+    }
+    if (!again.ok() && reason_.empty()) {
+      reason_ = again.error().code() == Code::kAlreadyExists ? "PortLost" : "StartFailed";
+      message_ = again.error().message();
+    }
     Conclude();
   }
   (void)group_.Kill(milliseconds(5'000));
@@ -165,6 +197,7 @@ Status Shim::Start() {
   record_.cgroups = group_.folders();
   if (group_.mode() == CgroupMode::kNone) LimitProcessors(plan_.limits.millicores);
   memory_event_ = group_.WatchMemory();
+  CML_RETURN_IF_ERROR(HoldPort());
   CML_ASSIGN_OR_RETURN(process_, SandboxProcess::Start(plan_, group_));
 
   // The proof reaches the disk while the sandbox gets ready, and before its command may start.
@@ -179,12 +212,124 @@ Status Shim::Start() {
   if (plan_.wall_seconds > 0) wall_at_ = now + std::chrono::seconds(plan_.wall_seconds);
   if (plan_.limits.disk_bytes > 0) disk_at_ = now + milliseconds(250);
   if (!group_.limits_memory()) sample_at_ = now + milliseconds(100);
+  AwaitProgram();
   return Ok{};
+}
+
+// Its packages come first. Until the program itself begins, nobody else gets its port.
+void Shim::AwaitProgram() {
+  const bool wanted = port_.valid() || plan_.start_seconds > 0;
+  look_at_ = wanted ? std::optional(released_ + kLookForStart) : std::nullopt;
+  start_by_.reset();
+  if (plan_.start_seconds > 0) start_by_ = released_ + std::chrono::seconds(plan_.start_seconds);
+}
+
+Status Shim::HoldPort() {
+  if (plan_.port == 0) return Ok{};
+  auto taken = PortHold::Take(plan_.port);
+  if (!taken.ok()) {
+    if (taken.error().code() != Code::kAlreadyExists) return std::move(taken).error();
+    return Error(Code::kAlreadyExists,
+                 fmt::format("its port {} was taken by a process outside of the job", plan_.port));
+  }
+  port_ = std::move(taken).value();
+  return WriteFileAtomically(folder_ / "status" / "holds_port", "", 0644, Sync::kNotDurable);
+}
+
+void Shim::CheckStart() {
+  const fs::path status = folder_ / "status";
+  if (::access((status / "started").c_str(), F_OK) == 0) {
+    port_.Release();
+    (void)::unlink((status / "holds_port").c_str());
+    look_at_.reset();
+    start_by_.reset();
+    return;
+  }
+  look_at_ = Steady::now() + kLookForStart;
+  if (start_by_ && Steady::now() >= *start_by_) {
+    start_by_.reset();
+    End("StartTimeout",
+        fmt::format("its program had not begun {} after the start",
+                    FormatDuration(std::chrono::seconds(plan_.start_seconds))),
+        std::chrono::seconds(plan_.grace_seconds));
+  }
+}
+
+// A replica of several that ends with an error runs again where it is: same folder, same address.
+bool Shim::MayRunAgain() {
+  const auto code = process_->exit_code();
+  if (record_.status.restarts >= plan_.restarts || !reason_.empty() || !code || *code == 0 ||
+      *code == kUsageError) {
+    return false;
+  }
+  if (IsForGood(ReasonFromJob(folder_ / "status" / "reason"))) return false;
+  if (group_.Usage().oom_kills > 0 || HitTheDiskLimit(code)) return false;
+  (void)group_.Kill(milliseconds(5'000));
+  return plan_.port == 0 || IsPortFree(plan_.port);
+}
+
+Status Shim::RunAgain() {
+  Pump();
+  MergeRest();
+  ReplicaStatus& status = record_.status;
+  ++status.restarts;
+  status.reason = "Restarted";
+  status.message = fmt::format("{}; it runs again in place ({} of {})", DescribeExit(*process_->exit_code()),
+                               status.restarts, plan_.restarts);
+  const std::string notice = "[" + status.message + "]\n";
+  (void)log_.Append(notice);
+  Merge(notice);
+  for (const char* file : {"reason", "message", "started"}) (void)::unlink((folder_ / "status" / file).c_str());
+  CML_RETURN_IF_ERROR(WriteReplica(plan_.status_file, record_, Sync::kNotDurable, folder_ / kFirstStatus));
+  // The others notice, and end or come back too: each time they get a bit longer.
+  const auto pause = std::chrono::seconds(std::min<std::int64_t>(16, 1LL << (status.restarts - 1)));
+  for (const auto until = Steady::now() + pause; reason_.empty() && Steady::now() < until;) {
+    pollfd wait{signals_.get(), POLLIN, 0};
+    const auto left = std::chrono::ceil<milliseconds>(until - Steady::now()).count();
+    if (::poll(&wait, 1, static_cast<int>(std::max<std::int64_t>(0, left))) > 0) OnSignals();
+  }
+  if (!reason_.empty()) return Ok{};  // it shall end: there is nothing to run again
+  CML_RETURN_IF_ERROR(HoldPort());
+  gone_ = false;
+  last_output_.clear();
+  CML_ASSIGN_OR_RETURN(process_, SandboxProcess::Start(plan_, group_));
+  CML_RETURN_IF_ERROR(process_->Release());
+  released_ = Steady::now();
+  AwaitProgram();
+  return Ok{};
+}
+
+// Whole lines, each behind the replica's name, so that those of several replicas do not mix.
+void Shim::Merge(std::string_view bytes) {
+  if (!merged_) return;
+  line_ += bytes;
+  const std::string name = ReplicaName(plan_.identity.role, plan_.identity.index) + ": ";
+  std::string out;
+  std::size_t from = 0;
+  while (from < line_.size()) {
+    auto end = line_.find('\n', from);
+    if (end == std::string::npos) {
+      if (line_.size() - from < kMostLine) break;
+      end = from + kMostLine;
+      out += name + line_.substr(from, kMostLine) + "\n";
+      from = end;
+      continue;
+    }
+    out += name + line_.substr(from, end + 1 - from);
+    from = end + 1;
+  }
+  line_.erase(0, from);
+  if (!out.empty()) (void)merged_->Append(out);
+}
+
+void Shim::MergeRest() {
+  if (!line_.empty()) Merge("\n");
 }
 
 int Shim::MillisToNextCheck() const {
   std::optional<Steady::time_point> next;
-  for (const auto& at : {terminate_at_, kill_at_, wall_at_, disk_at_, sample_at_, memory_at_}) {
+  for (const auto& at :
+       {terminate_at_, kill_at_, wall_at_, disk_at_, sample_at_, memory_at_, look_at_}) {
     if (at && (!next || *at < *next)) next = at;
   }
   if (!next) return -1;
@@ -243,6 +388,7 @@ void Shim::Pump() {
     if (n < 0) return;
     if (n == 0) return process_->CloseOutput();  // or its end would wake us for ever
     const std::string_view bytes(buffer.data(), static_cast<std::size_t>(n));
+    Merge(bytes);
     last_output_ = bytes.substr(bytes.size() - std::min<std::size_t>(bytes.size(), 512));
     if (lost_bytes_ > 0) {
       const std::string notice =
@@ -274,6 +420,7 @@ void Shim::CheckTimes() {
   if (disk_at_ && now >= *disk_at_) CheckDisk();
   if (sample_at_ && now >= *sample_at_) CheckMemory();
   if (memory_at_ && now >= *memory_at_) CheckMemoryKills();
+  if (look_at_ && now >= *look_at_) CheckStart();
 }
 
 // One file cannot outgrow the limit: its writer gets SIGXFSZ, or an error where it ignores that.
@@ -340,6 +487,8 @@ void Shim::End(std::string reason, std::string message, milliseconds grace) {
 
 void Shim::Conclude() {
   Pump();  // everybody who could write is gone
+  MergeRest();
+  port_.Release();
   const CgroupUsage used = group_.Usage();
   record_.status.usage.cpu_millis = std::max(used.cpu_millis, sampled_.cpu_millis);
   record_.status.usage.memory_peak = std::max(used.memory_peak, sampled_.memory_peak);
@@ -365,6 +514,11 @@ void Shim::Conclude() {
                     FormatBytes(static_cast<std::uint64_t>(plan_.limits.memory_bytes)),
                     FormatBytes(static_cast<std::uint64_t>(record_.status.usage.memory_peak)));
   }
+  if (failed && reason_.empty() && plan_.port != 0 && !IsPortFree(plan_.port)) {
+    reason_ = "PortLost";
+    message_ = fmt::format("its port {} was taken by a process outside of the job; it ended with {}",
+                           plan_.port, DescribeExit(code.value_or(kKilled)));
+  }
   if (!reason_.empty()) {
     record_.status.exit_code = code.value_or(kKilled);
     return WriteFinal(RunState::kFailed, reason_, message_);
@@ -380,6 +534,9 @@ void Shim::Conclude() {
   if (!failed) return WriteFinal(RunState::kSucceeded, "Completed", std::move(message));
   std::string reason = ReasonFromJob(folder_ / "status" / "reason");
   if (message.empty()) message = DescribeExit(*code);
+  if (record_.status.restarts > 0) {
+    message += fmt::format(" (after {} restarts in place)", record_.status.restarts);
+  }
   WriteFinal(RunState::kFailed, reason.empty() ? "Error" : std::move(reason), std::move(message));
 }
 
@@ -409,7 +566,13 @@ int RunShim(const fs::path& replica_folder) {
   if (::access(plan->status_file.c_str(), F_OK) == 0) return 0;  // it was launched
   auto log = logs::LogWriter::Open(plan->log_file, static_cast<std::uint64_t>(plan->log_bytes));
   if (!log.ok()) return 1;
-  return Shim(replica_folder, std::move(*plan), std::move(log).value()).Run();
+  std::optional<logs::LogWriter> merged;
+  if (!plan->merged_file.empty()) {
+    auto opened = logs::LogWriter::Open(plan->merged_file, static_cast<std::uint64_t>(plan->log_bytes));
+    if (!opened.ok()) return 1;
+    merged = std::move(opened).value();
+  }
+  return Shim(replica_folder, std::move(*plan), std::move(log).value(), std::move(merged)).Run();
 }
 
 }  // namespace cml::backends::local
