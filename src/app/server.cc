@@ -99,6 +99,13 @@ service::TrainJobDefaults DefaultsFor(const Config& config, const std::vector<No
 }
 
 // Everything that runs, in the order in which it is made; destroyed in the reverse order.
+// Servers of one machine do not all begin at the same one.
+int SomePort() {
+  const std::string bytes = RandomBytes(2);
+  const int number = static_cast<unsigned char>(bytes[0]) * 256 + static_cast<unsigned char>(bytes[1]);
+  return 20'000 + number % 10'000;
+}
+
 class Server {
  public:
   explicit Server(const Config& config) : config_(config) {}
@@ -312,7 +319,7 @@ class Server {
   std::unique_ptr<local::UvEnvironments> environments_;
   std::unique_ptr<local::LocalBackend> backend_;
   std::unique_ptr<control::AdmissionDesk> desk_;
-  control::PortBook ports_{{.start = 20'000 + static_cast<int>(RandomNumber(10'000))},
+  control::PortBook ports_{{.start = SomePort()},
                            [](const std::string&, int port) { return local::IsPortFree(port); }};
   std::unique_ptr<control::TrainJobController> controller_;
   std::unique_ptr<control::Runner> runner_;
