@@ -74,7 +74,7 @@ int main(int argc, char** argv) {
         const cml::TrainJob job = MakeJob(n);
         const cml::Event event{job.record.ended, job.record.ended, 1, cml::EventType::kNormal,
                                "Completed", "ended with exit status 0 after 1m00s"};
-        if (!jobs.Create(job, {event}).ok()) ++failed;
+        if (!jobs.Create(job, {{event}}).ok()) ++failed;
       }
     });
   }

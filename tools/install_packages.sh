@@ -7,7 +7,7 @@ set -euo pipefail
 
 build=(g++ cmake ninja-build ccache lld pkg-config python3 python3-venv
        libboost1.81-dev libssl-dev libsqlite3-dev libfmt-dev libcurl4-openssl-dev libyaml-cpp-dev
-       libarchive-dev libseccomp-dev bubblewrap util-linux ca-certificates)
+       libarchive-dev libseccomp-dev bubblewrap slirp4netns util-linux ca-certificates)
 test=(libgtest-dev libgmock-dev clang-14 libclang-rt-14-dev curl git)
 
 case "${1:-}" in

@@ -73,11 +73,11 @@ class PlatformRoutes {
 
 void AddPlatformRoutes(RouteTable& table, PlatformRoutesDeps deps) {
   const auto routes = std::make_shared<PlatformRoutes>(std::move(deps));
-  const auto add = [&](const char* method, const char* pattern, auto member) {
-    table.Add({method, pattern, Where::kWorker,
+  const auto add = [&](const char* method, const char* pattern, auto member, Where where = Where::kWorker) {
+    table.Add({method, pattern, where,
                [routes, member](const Call& call) { return (*routes.*member)(call); }, nullptr});
   };
-  add("GET", "/healthz", &PlatformRoutes::Health);
+  add("GET", "/healthz", &PlatformRoutes::Health, Where::kEventLoop);
   add("GET", "/readyz", &PlatformRoutes::Ready);
   add("GET", "/metrics", &PlatformRoutes::Metrics);
   add("GET", "/openapi.yaml", &PlatformRoutes::OpenApi);
@@ -86,7 +86,7 @@ void AddPlatformRoutes(RouteTable& table, PlatformRoutesDeps deps) {
   add("POST", "/cloud_ml/v1/runtimes/{name}/{version}/prepare", &PlatformRoutes::Prepare);
   add("DELETE", "/cloud_ml/v1/runtimes/{name}/{version}", &PlatformRoutes::Remove);
   add("GET", "/cloud_ml/v1/org_ids", &PlatformRoutes::OrgId);
-  add("GET", "/cloud_ml/v1/authentication", &PlatformRoutes::Authentication);
+  add("GET", "/cloud_ml/v1/authentication", &PlatformRoutes::Authentication, Where::kEventLoop);
   add("GET", "/cloud_ml/v1/quota", &PlatformRoutes::Quota);
   add("POST", "/cloud_ml/v1/quota", &PlatformRoutes::Quota);  // reads, too (section 4)
 }

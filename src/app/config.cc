@@ -84,6 +84,21 @@ Setter Level(LogLevel& into) {
   };
 }
 
+Setter NetworkOfJobs(Config::Network& into) {
+  return [&into](const YAML::Node& n) -> Status {
+    const std::pair<const char*, Config::Network> choices[] = {{"auto", Config::Network::kBest},
+                                                               {"organisation", Config::Network::kOrganisation},
+                                                               {"host", Config::Network::kHost}};
+    for (const auto& [name, choice] : choices) {
+      if (n.IsScalar() && n.Scalar() == name) {
+        into = choice;
+        return Ok{};
+      }
+    }
+    return Wrong("network", "auto, organisation or host");
+  };
+}
+
 Status Apply(const YAML::Node& root, Config& c) {
   std::string environments;
   const std::map<std::string, Setter> setters = {
@@ -97,6 +112,7 @@ Status Apply(const YAML::Node& root, Config& c) {
       {"fake_gpus", Integer("fake_gpus", c.fake_gpus)},
       {"node_name", Text("node_name", c.node_name)},
       {"node_labels", TextMap("node_labels", c.node_labels)},
+      {"network", NetworkOfJobs(c.network)},
       {"environments_folder", Text("environments_folder", environments)},
       {"first_uid", Integer("first_uid", c.first_uid)},
       {"log_level", Level(c.log_level)},

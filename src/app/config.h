@@ -32,6 +32,8 @@ struct Config {
   int fake_gpus = 0;            // for tests
   std::string node_name;
   std::map<std::string, std::string> node_labels;
+  // Of jobs: one per organisation, the machine's, or (kBest) the first where it is possible.
+  enum class Network { kBest, kOrganisation, kHost } network = Network::kBest;
 
   std::filesystem::path environments_folder;  // empty: DATA/environments
   std::int64_t first_uid = 200'000;           // of the first organisation, where the server is root

@@ -7,6 +7,7 @@
 #include "api/access_table.h"
 #include "app/config.h"
 #include "app/server.h"
+#include "backends/local/network.h"
 #include "backends/local/shim.h"
 #include "cli/exit_code.h"
 #include "cli/main.h"
@@ -116,6 +117,7 @@ int ServerMain(const std::vector<std::string>& args) {
 int main(int argc, char** argv) {
   const std::vector<std::string> args(argv + 1, argv + argc);
   if (args.size() == 2 && args[0] == "shim") return cml::backends::local::RunShim(args[1]);
+  if (args.size() == 2 && args[0] == "network") return cml::backends::local::RunNetworkKeeper(args[1]);
   if (!args.empty() && args[0] == "server") return cml::app::ServerMain({args.begin() + 1, args.end()});
   return cml::cli::Main(argc, argv);
 }

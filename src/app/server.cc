@@ -23,7 +23,7 @@
 #include "app/metrics.h"
 #include "app/package_fetch.h"
 #include "backends/local/local_backend.h"
-#include "backends/local/port_hold.h"
+#include "backends/local/network.h"
 #include "backends/local/runtime_catalog.h"
 #include "backends/local/uv_environments.h"
 #include "base/file.h"
@@ -53,6 +53,7 @@ constexpr std::int64_t kMostProcesses = 4096;  // and threads, of one replica
 
 
 fs::path DatabaseOf(const fs::path& data) { return data / "cloudml.db"; }
+fs::path KeyFileOf(const fs::path& data) { return data / "master.key"; }
 
 class SealedBox final : public service::SecretBox {
  public:
@@ -98,7 +99,17 @@ service::TrainJobDefaults DefaultsFor(const Config& config, const std::vector<No
   return defaults;
 }
 
-// Everything that runs, in the order in which it is made; destroyed in the reverse order.
+Result<local::NetworkChoice> ChooseNetwork(Config::Network wanted) {
+  if (wanted == Config::Network::kHost) return local::NetworkChoice::kHost;
+  const std::string obstacle = local::NetworkObstacle();
+  if (obstacle.empty()) return local::NetworkChoice::kOrganisation;
+  if (wanted == Config::Network::kOrganisation) {
+    return Error(Code::kFailedPrecondition, "network: organisation: " + obstacle);
+  }
+  LogWarning("jobs share the machine's network, and so can reach those of other organisations", {{"because", obstacle}});
+  return local::NetworkChoice::kHost;
+}
+
 // Servers of one machine do not all begin at the same one.
 int SomePort() {
   const std::string bytes = RandomBytes(2);
@@ -106,6 +117,7 @@ int SomePort() {
   return 20'000 + number % 10'000;
 }
 
+// Everything that runs, in the order in which it is made; destroyed in the reverse order.
 class Server {
  public:
   explicit Server(const Config& config) : config_(config) {}
@@ -139,8 +151,8 @@ class Server {
 
  private:
   Status OpenState() {
-    CML_ASSIGN_OR_RETURN(store_, store::SqliteStore::Open(DatabaseOf(config_.data)));
-    CML_ASSIGN_OR_RETURN(crypto::Sealer sealer, crypto::Sealer::FromKeyFile(config_.data / "master.key"));
+    CML_ASSIGN_OR_RETURN(crypto::Sealer sealer, crypto::Sealer::FromKeyFile(KeyFileOf(config_.data)));
+    CML_ASSIGN_OR_RETURN(store_, store::SqliteStore::Open(DatabaseOf(config_.data), sealer.KeyFor("audit")));
     box_ = std::make_unique<SealedBox>(std::move(sealer));
     orgs_ = std::make_unique<service::Orgs>(*store_, *box_, clock_);
     CML_ASSIGN_OR_RETURN(const auto first, orgs_->EnsureDefaultOrg(config_.first_uid));
@@ -174,6 +186,7 @@ class Server {
     o.uid_of = [this](const OrgId& org) { return UidOf(org); };
     o.fetch = [this](const OrgId& org, const Fetch& fetch, const fs::path& to) { return (*fetch_)(org, fetch, to); };
     o.buckets = [this](const OrgId& org) { return objects_->OrganisationFolder(org); };
+    CML_ASSIGN_OR_RETURN(o.network, ChooseNetwork(config_.network));
     o.launcher = launcher_.get();
     o.environments = environments_.get();
     CML_ASSIGN_OR_RETURN(backend_, local::LocalBackend::Open(std::move(o)));
@@ -182,6 +195,7 @@ class Server {
 
   Status MakeControl() {
     CML_ASSIGN_OR_RETURN(const store::LeaderToken leader, store_->BecomeLeader());
+    CML_RETURN_IF_ERROR(rows_->RepairReservations(leader));
     desk_ = std::make_unique<control::AdmissionDesk>([this](const ResourceId& id) { runner_->Notify(id); });
     controller_ = std::make_unique<control::TrainJobController>(control::TrainJobController::Deps{
         *rows_, *backend_, *desk_, ports_, clock_, std::string(PackageInstaller()), leader});
@@ -320,7 +334,9 @@ class Server {
   std::unique_ptr<local::LocalBackend> backend_;
   std::unique_ptr<control::AdmissionDesk> desk_;
   control::PortBook ports_{{.start = SomePort()},
-                           [](const std::string&, int port) { return local::IsPortFree(port); }};
+                           [this](const OrgId& org, const std::string&, int port) {
+                             return backend_->IsPortFree(org, port);
+                           }};
   std::unique_ptr<control::TrainJobController> controller_;
   std::unique_ptr<control::Runner> runner_;
   std::unique_ptr<service::TrainJobs> jobs_;
@@ -361,7 +377,12 @@ Status BackupServer(const fs::path& data, const fs::path& file) {
   if (!fs::exists(DatabaseOf(data))) {
     return Error(Code::kNotFound, data.string() + ": there is no cloudml data; name the folder with --data");
   }
-  CML_ASSIGN_OR_RETURN(const auto store, store::SqliteStore::Open(DatabaseOf(data)));
+  Secret audit_key;
+  if (fs::exists(KeyFileOf(data))) {  // reading makes no key
+    CML_ASSIGN_OR_RETURN(const crypto::Sealer sealer, crypto::Sealer::FromKeyFile(KeyFileOf(data)));
+    audit_key = sealer.KeyFor("audit");
+  }
+  CML_ASSIGN_OR_RETURN(const auto store, store::SqliteStore::Open(DatabaseOf(data), audit_key));
   return store->Backup(file);
 }
 

@@ -42,6 +42,7 @@ class JsonWriter {
     else return Literal(std::to_string(number));
   }
   JsonWriter& Null() { return Literal("null"); }
+  JsonWriter& Json(std::string_view text) { return Literal(text); }  // one whole value as it is
 
   template <class T>
   JsonWriter& Field(std::string_view name, const T& value) {

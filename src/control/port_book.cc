@@ -23,7 +23,7 @@ void PortBook::Hold(const ResourceId& id, const std::vector<Placement>& placemen
   jobs_[id] = placements;
 }
 
-Status PortBook::Pick(const ResourceId& id, std::vector<Placement>& placements) {
+Status PortBook::Pick(const ResourceId& id, const OrgId& org, std::vector<Placement>& placements) {
   const std::scoped_lock lock(mu_);
   if (const auto it = jobs_.find(id); it != jobs_.end()) {
     const bool same = std::equal(it->second.begin(), it->second.end(), placements.begin(), placements.end(),
@@ -40,7 +40,7 @@ Status PortBook::Pick(const ResourceId& id, std::vector<Placement>& placements) 
   for (Placement& p : placements) {
     NodePorts& ports = nodes_[p.node];
     p.host = ports.host;
-    p.port = TakeOne(p.node, ports);
+    p.port = TakeOne(org, p.node, ports);
     if (p.port != 0) continue;
     for (const Placement& taken : placements) {
       if (taken.port != 0) nodes_[taken.node].taken.erase(taken.port);
@@ -52,13 +52,13 @@ Status PortBook::Pick(const ResourceId& id, std::vector<Placement>& placements) 
   return Ok{};
 }
 
-int PortBook::TakeOne(const std::string& node, NodePorts& ports) {
+int PortBook::TakeOne(const OrgId& org, const std::string& node, NodePorts& ports) {
   const int count = range_.last - range_.first + 1;
   for (int tries = 0; tries < count; ++tries) {
     if (ports.next == 0) ports.next = range_.start;
     if (ports.next < range_.first || ports.next > range_.last) ports.next = range_.first;
     const int port = ports.next++;
-    if (ports.taken.contains(port) || !is_free_(node, port)) continue;
+    if (ports.taken.contains(port) || !is_free_(org, node, port)) continue;
     ports.taken.insert(port);
     return port;
   }

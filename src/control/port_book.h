@@ -26,10 +26,11 @@ class PortBook {
     int first = 20'000, last = 29'999;
     int start = 0;  // the first one to be given out; others of this machine may begin elsewhere
   };
-  // Is it free there now? Asked before a port is given out. Called with the book's lock held.
-  using IsFree = std::function<bool(const std::string& node, int port)>;
+  // Is it free there now, for a job of the organisation? Asked before a port is given out, with the
+  // book's lock held.
+  using IsFree = std::function<bool(const OrgId& org, const std::string& node, int port)>;
 
-  PortBook() : PortBook(Range{}, [](const std::string&, int) { return true; }) {}
+  PortBook() : PortBook(Range{}, [](const OrgId&, const std::string&, int) { return true; }) {}
   PortBook(Range range, IsFree is_free) : range_(range), is_free_(std::move(is_free)) {}
 
   // Addresses of nodes; one without an address gives its replicas each one of their own.
@@ -38,7 +39,7 @@ class PortBook {
   void Hold(const ResourceId& id, const std::vector<Placement>& placements);
   // Host and port of each placement. The same ones again for a job that has ports on those nodes.
   // kUnavailable: too few are free.
-  Status Pick(const ResourceId& id, std::vector<Placement>& placements);
+  Status Pick(const ResourceId& id, const OrgId& org, std::vector<Placement>& placements);
   void Leave(const ResourceId& id);
 
   std::size_t held() const;  // ports
@@ -49,7 +50,7 @@ class PortBook {
     std::set<int> taken;
     int next = 0;
   };
-  int TakeOne(const std::string& node, NodePorts& ports);  // requires mu_; 0: none is free
+  int TakeOne(const OrgId& org, const std::string& node, NodePorts& ports);  // requires mu_; 0: none is free
   void LeaveLocked(const ResourceId& id);                  // requires mu_
 
   const Range range_;

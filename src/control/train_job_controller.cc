@@ -96,7 +96,7 @@ void TrainJobController::AskDesk(TrainJobView& view) {
   view.admitted = std::move(verdict.placements);
   view.wait_reason = std::move(verdict.reason);
   if (!view.admitted || view.admitted->size() < 2) return;
-  if (const Status picked = d_.ports.Pick(view.job.meta.id, *view.admitted); !picked.ok()) {
+  if (const Status picked = d_.ports.Pick(view.job.meta.id, view.job.meta.org, *view.admitted); !picked.ok()) {
     view.admitted.reset();
     view.wait_reason = picked.error().message();
   }

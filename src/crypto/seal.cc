@@ -134,4 +134,8 @@ Result<Secret> Sealer::Open(std::string_view sealed, std::string_view context) c
   return opened;
 }
 
+Secret Sealer::KeyFor(std::string_view purpose) const {
+  return Secret(Hmac(Hash::kSha256, key_.Reveal(), "cloudml key for " + std::string(purpose)));
+}
+
 }  // namespace cml::crypto

@@ -24,6 +24,9 @@ class Sealer {
   std::string Seal(std::string_view plain, std::string_view context) const;
   // kDataLoss: not sealed with this key and context, or altered.
   Result<Secret> Open(std::string_view sealed, std::string_view context) const;
+  // A key for another purpose: HMAC-SHA256 of the purpose's name. Whoever has it learns nothing of
+  // the key file or of the keys for other purposes.
+  Secret KeyFor(std::string_view purpose) const;
 
  private:
   Secret key_;

@@ -112,5 +112,14 @@ TEST(KeyFile, BadOnesAreRefused) {
   EXPECT_EQ(Sealer::FromKeyFile(folder.path() / "none" / "key").error().code(), Code::kNotFound);
 }
 
+TEST(Sealer, KeysForOtherPurposesAreStableAndDiffer) {
+  const Sealer sealer(Secret(std::string(32, 'k')));
+  const Secret audit = sealer.KeyFor("audit");
+  EXPECT_EQ(audit.Reveal().size(), 32U);
+  EXPECT_EQ(audit.Reveal(), sealer.KeyFor("audit").Reveal());
+  EXPECT_NE(audit.Reveal(), sealer.KeyFor("audit2").Reveal());
+  EXPECT_NE(audit.Reveal(), Sealer(Secret(std::string(32, 'l'))).KeyFor("audit").Reveal());
+}
+
 }  // namespace
 }  // namespace cml::crypto

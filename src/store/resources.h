@@ -73,6 +73,25 @@ class Resources {
     return store_->Erase(row, leader, with);
   }
 
+  // Makes the rows hold what ReservationOf() says today, where an older version wrote them: all that
+  // a newer one finds unfinished when it starts. Once per kReservationRules; cheap after that.
+  Status RepairReservations(LeaderToken leader) const {
+    const std::string key = "reservations/" + std::string(ToString(R::kKind));
+    const std::string rules = std::to_string(kReservationRules);
+    const auto done = store_->GetDocument(DocumentKind::kSetting, OrgId(), key);
+    if (done.ok() && done.value().body == rules) return Ok{};
+    if (!done.ok() && done.error().code() != Code::kNotFound) return done.error();
+    CML_ASSIGN_OR_RETURN(const std::vector<ResourceId> ids, ListUnfinished());
+    for (const ResourceId& id : ids) CML_RETURN_IF_ERROR(RepairReservation(id, leader));
+    DocumentWrite mark;
+    mark.document.kind = DocumentKind::kSetting;
+    mark.document.key = key;
+    mark.document.body = rules;
+    Alongside all;
+    all.documents.push_back(std::move(mark));
+    return store_->Commit(all);
+  }
+
   Status AddEvent(const ResourceId& id, const Event& event) const {
     return store_->AddEvent(R::kKind, id, event);
   }
@@ -81,6 +100,24 @@ class Resources {
   }
 
  private:
+  // Raised with every change of a ReservationOf(), so that what waits or runs is counted anew.
+  static constexpr int kReservationRules = 1;
+
+  Status RepairReservation(const ResourceId& id, LeaderToken leader) const {
+    for (;;) {
+      const auto row = store_->Get(R::kKind, id);
+      if (!row.ok()) return row.error().code() == Code::kNotFound ? Status(Ok{}) : row.error();
+      const auto read = FromRow(row.value());
+      if (!read.ok()) return Ok{};  // its controller says so each time that it looks at it
+      Row right = row.value();
+      right.reserved = ReservationOf(read.value().value);
+      if (right.reserved == row.value().reserved) return Ok{};
+      const auto saved = store_->SaveRecord(right, leader, {});
+      if (saved.ok()) return Ok{};
+      if (saved.error().code() != Code::kConflict) return saved.error();
+    }
+  }
+
   using Codec = codec::ResourceCodec<R>;
 
   static Row ToRow(const R& value, Revision revision) {

@@ -104,6 +104,28 @@ TEST_F(ResourcesTest, ARowThatTheCodecCannotReadIsDataLossAndNamed) {
   EXPECT_NE(read.error().message().find("bear"), std::string::npos);
 }
 
+TEST_F(ResourcesTest, RowsThatHoldWhatAnOlderVersionWroteAreRepairedOnce) {
+  const LeaderToken leader = store_.BecomeLeader().value();
+  const auto put = [&](const char* id, const char* record, bool unfinished) {
+    Row row = MakeRow(id, id);
+    row.wish = "brown+";
+    row.record = record;
+    row.unfinished = unfinished;
+    ASSERT_TRUE(store_.Insert(row, {}).ok());
+  };
+  const auto held = [&] { return store_.GetQuotaUse(OrgId("1")).value().of(QuotaGroup::kTrain).count; };
+  put("a", "new", true);
+  put("b", "new", true);
+  put("c", "done", false);
+  ASSERT_TRUE(toys_.RepairReservations(leader).ok());
+  EXPECT_EQ(held(), 2);
+  EXPECT_EQ(store_.Get(ResourceKind::kTrainJob, ResourceId("a")).value().record, "new");
+  EXPECT_TRUE(store_.VerifyQuotaUse().ok());
+  put("d", "new", true);  // nobody writes such a row any more: not looked for again
+  ASSERT_TRUE(toys_.RepairReservations(leader).ok());
+  EXPECT_EQ(held(), 2);
+}
+
 }  // namespace
 }  // namespace store::testing
 }  // namespace cml

@@ -24,6 +24,8 @@ struct SqlDialect {
 };
 inline constexpr SqlDialect kSqliteDialect{"INTEGER PRIMARY KEY", "WITHOUT ROWID"};
 
+inline constexpr int kAuditMigration = 4;  // the one that makes the audit
+
 // Oldest first, versions 1, 2, 3 …
 std::span<const Migration> Migrations();
 

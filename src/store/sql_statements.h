@@ -25,33 +25,52 @@ inline constexpr char kRaiseNumber[] =
     "UPDATE numbers SET value = $1 WHERE name = $2 AND value < $1";
 
 // ---- organisations and keys
+#define CML_ORG                                                                               \
+  "SELECT id, name, created, unix_uid, state, reason, mail, description, project FROM orgs "
 inline constexpr char kInsertOrg[] =
-    "INSERT INTO orgs (id, name, created, unix_uid) VALUES ($1, $2, $3, $4)";
-inline constexpr char kGetOrg[] = "SELECT id, name, created, unix_uid FROM orgs WHERE id = $1";
-inline constexpr char kGetOrgByName[] =
-    "SELECT id, name, created, unix_uid FROM orgs WHERE name = $1";
-inline constexpr char kListOrgs[] =
-    "SELECT id, name, created, unix_uid FROM orgs ORDER BY created, name";
+    "INSERT INTO orgs (id, name, created, unix_uid, state, reason, mail, description, project) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+inline constexpr char kUpdateOrg[] =
+    "UPDATE orgs SET name = $1, unix_uid = CASE unix_uid WHEN 0 THEN $2 ELSE unix_uid END, "
+    "state = $3, reason = $4, mail = $5, description = $6, project = $7 WHERE id = $8 RETURNING id";
+inline constexpr char kGetOrg[] = CML_ORG "WHERE id = $1";
+inline constexpr char kGetOrgByName[] = CML_ORG "WHERE name = $1";
+inline constexpr char kListOrgs[] = CML_ORG "ORDER BY created, name";
+#undef CML_ORG
+inline constexpr char kOrgHasResources[] = "SELECT 1 FROM resources WHERE org = $1 LIMIT 1";
+inline constexpr char kRememberOrg[] =
+    "INSERT INTO orgs_gone (id, unix_uid) SELECT id, unix_uid FROM orgs WHERE id = $1";
+inline constexpr char kOrgIsGone[] =
+    "SELECT 1 FROM orgs_gone WHERE id = $1 OR (unix_uid = $2 AND unix_uid <> 0)";
+inline constexpr char kEraseOrg[] = "DELETE FROM orgs WHERE id = $1";
+inline constexpr char kEraseKeysOfOrg[] = "DELETE FROM api_keys WHERE org = $1";
 
+#define CML_KEY                                                                              \
+  "SELECT access_key, org, role, sealed_secret, label, disabled, created, user_name, expires, " \
+  "last_used, replaces FROM api_keys "
 inline constexpr char kPutKey[] =
-    "INSERT INTO api_keys (access_key, org, role, sealed_secret, label, disabled, created) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (access_key) DO UPDATE SET "
+    "INSERT INTO api_keys (access_key, org, role, sealed_secret, label, disabled, created, "
+    "user_name, expires, last_used, replaces) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "
+    "ON CONFLICT (access_key) DO UPDATE SET "
     "org = excluded.org, role = excluded.role, sealed_secret = excluded.sealed_secret, "
-    "label = excluded.label, disabled = excluded.disabled, created = excluded.created";
-inline constexpr char kGetKey[] =
-    "SELECT access_key, org, role, sealed_secret, label, disabled, created FROM api_keys "
-    "WHERE access_key = $1";
-inline constexpr char kListKeys[] =
-    "SELECT access_key, org, role, sealed_secret, label, disabled, created FROM api_keys "
-    "WHERE org = $1 ORDER BY created, access_key";
+    "label = excluded.label, disabled = excluded.disabled, created = excluded.created, "
+    "user_name = excluded.user_name, expires = excluded.expires, replaces = excluded.replaces";
+inline constexpr char kGetKey[] = CML_KEY "WHERE access_key = $1";
+inline constexpr char kListKeys[] = CML_KEY "WHERE org = $1 ORDER BY created, access_key";
+#undef CML_KEY
+inline constexpr char kEraseKey[] = "DELETE FROM api_keys WHERE access_key = $1 RETURNING access_key";
+inline constexpr char kTouchKey[] =
+    "UPDATE api_keys SET last_used = $1 WHERE access_key = $2 AND last_used < $1";
 
 // ---- resources
 #define CML_ROW                                                                              \
-  "SELECT id, org, name, created, updated, wish, record, state, live, unfinished, revision " \
+  "SELECT id, org, name, created, updated, wish, record, state, live, unfinished, revision, " \
+  "held_group, held_millicores, held_memory, held_gpus, held_count, held_priority "           \
   "FROM resources "
 inline constexpr char kInsertResource[] =
     "INSERT INTO resources (id, kind, org, name, created, updated, wish, record, state, live, "
-    "unfinished, revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1) "
+    "unfinished, held_group, held_millicores, held_memory, held_gpus, held_count, held_priority, "
+    "revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 1) "
     "RETURNING serial";
 inline constexpr char kFindLive[] =
     CML_ROW "WHERE org = $1 AND kind = $2 AND name = $3 AND live = 1";
@@ -73,9 +92,10 @@ inline constexpr char kListUnfinished[] =
     "SELECT id FROM resources WHERE kind = $1 AND unfinished = 1 ORDER BY created, id";
 inline constexpr char kCountUnfinished[] =
     "SELECT COUNT(*) FROM resources WHERE kind = $1 AND unfinished = 1";
-// Serial, organisation and revision: what a write has to know of the row.
+// Serial, organisation, revision and what it holds: what a write has to know of the row.
 inline constexpr char kGetHead[] =
-    "SELECT serial, org, revision FROM resources WHERE id = $1 AND kind = $2";
+    "SELECT serial, org, revision, held_group, held_millicores, held_memory, held_gpus, held_count, "
+    "held_priority FROM resources WHERE id = $1 AND kind = $2";
 inline constexpr char kGetAnyHead[] = "SELECT serial FROM resources WHERE id = $1";
 inline constexpr char kSaveWish[] =
     "UPDATE resources SET wish = $1, live = $2, unfinished = $3, updated = $4, "
@@ -83,6 +103,9 @@ inline constexpr char kSaveWish[] =
 inline constexpr char kSaveRecord[] =
     "UPDATE resources SET record = $1, state = $2, unfinished = $3, updated = $4, "
     "revision = revision + 1 WHERE serial = $5";
+inline constexpr char kSaveHeld[] =
+    "UPDATE resources SET held_group = $1, held_millicores = $2, held_memory = $3, held_gpus = $4, "
+    "held_count = $5, held_priority = $6 WHERE serial = $7";
 inline constexpr char kEraseResource[] = "DELETE FROM resources WHERE serial = $1";
 
 // ---- events

@@ -18,7 +18,8 @@
 //      write that would raise it above the quota changes nothing and returns kQuotaExceeded
 //      (core/quota.h, CheckQuota). Only Insert and SaveWish are checked: a record never waits.
 //   8. Audit lines are numbered without a gap in the order of their commits, each chained to the
-//      one before it; none is ever changed or removed. A usage record is kept once, by its id.
+//      one before it; none is ever changed or removed. A usage record is kept once, by its id: a
+//      second one with the same id changes nothing and is no error.
 // Calls may block for as long as a disk takes; point reads of a cached page take microseconds.
 #pragma once
 #include <cstdint>
@@ -26,6 +27,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -36,6 +38,7 @@
 #include "core/quota.h"
 #include "core/resource.h"
 #include "core/usage.h"
+#include "core/usage_sums.h"
 
 namespace cml::store {
 
@@ -60,13 +63,25 @@ struct Row {
 // Small JSON texts that have no controller, of an organisation (or of none: the platform's), each
 // under a key that is unique in its kind and organisation.
 enum class DocumentKind { kUser, kApplication, kBudget, kWebhook, kDelivery, kIdempotency, kSetting };
+constexpr std::string_view ToString(DocumentKind kind) noexcept {
+  switch (kind) {
+    case DocumentKind::kUser: return "user";
+    case DocumentKind::kApplication: return "application";
+    case DocumentKind::kBudget: return "budget";
+    case DocumentKind::kWebhook: return "webhook";
+    case DocumentKind::kDelivery: return "delivery";
+    case DocumentKind::kIdempotency: return "idempotency";
+    case DocumentKind::kSetting: return "setting";
+  }
+  return "";
+}
 struct Document {
   DocumentKind kind = DocumentKind::kSetting;
   OrgId org;
   std::string key;
   std::string body;  // JSON
   SysTime updated{};
-  Revision revision{};
+  Revision revision{};  // greater than that of every document written before it
 };
 struct DocumentWrite {
   Document document;
@@ -82,13 +97,13 @@ struct DocumentQuery {
   std::optional<OrgId> org;  // nullopt: of all organisations
   std::string prefix;        // of the key
   std::size_t most = 1000;
-  OrgId after_org;           // in order of organisation and key; the rows after this one
+  OrgId after_org;           // in order of organisation and key; those after this one
   std::string after_key;
 };
 
 // What is committed in one transaction with a row, or alone (Commit).
 struct Alongside {
-  std::vector<Event> events{};  // of the row; Commit takes none
+  std::vector<Event> events{};  // of the row; only the verbs of resources write them
   std::vector<AuditEntry> audit{};
   std::vector<UsageRecord> usage{};
   std::vector<DocumentWrite> documents{};
@@ -106,6 +121,32 @@ struct AuditVerdict {
   std::string head;           // hash of the last line
   std::uint64_t wrong = 0;    // number of the first line that is missing or altered; 0: all is well
   std::string message;        // one sentence on what is wrong
+};
+
+// Sums per day (UTC), so that each day can be priced by itself. A row for each value of what is
+// asked for; kind and gpu_model are always told apart.
+struct UsageQuery {
+  enum class By { kDay, kOrg, kUser, kLabel } by = By::kOrg;
+  std::string label;         // kLabel: the key; records without it are in no row
+  std::optional<OrgId> org;  // nullopt: of all organisations
+  UsageDay from{}, until{};  // until is exclusive
+};
+struct UsageRow {
+  UsageDay day{};
+  OrgId org;          // kOrg, kUser, kLabel
+  std::string user;   // kUser
+  std::string label;  // kLabel: the value
+  std::string kind, gpu_model;
+  UsageSums sums;
+};
+// The records themselves, in order of their end (`to`) and id.
+struct UsageListQuery {
+  std::optional<OrgId> org;
+  ResourceId resource;      // not empty: of this one alone
+  SysTime from{}, until{};  // those that overlap it; epoch: open
+  std::size_t most = 1000;
+  SysTime after_to{};       // the records after this one
+  std::string after_id;
 };
 
 struct ListQuery {
@@ -142,6 +183,9 @@ class Store {
   virtual Result<Quota> GetQuota(const OrgId& org) = 0;  // never set: without limits
   virtual Status PutQuota(const OrgId& org, const Quota& quota, const Alongside& with = {}) = 0;
   virtual Result<QuotaUse> GetQuotaUse(const OrgId& org) = 0;
+  // Adds the reservations of all rows up and compares. kDataLoss: names the organisation whose
+  // stored sums are others.
+  virtual Status VerifyQuotaUse() = 0;
 
   // ---- resources
   // kAlreadyExists: a live row of that kind has the name in that organisation. kConflict: the id is
@@ -174,13 +218,17 @@ class Store {
                                             const ResourceId& id) = 0;  // oldest first
 
   // ---- documents, audit, usage
-  // All of it or nothing. For what changes no row.
+  // All of it or nothing. For what changes no row. Beside the codes of its documents:
+  // kInvalidArgument, when a usage record has no id or a negative amount.
   virtual Status Commit(const Alongside& all) = 0;
   virtual Result<Document> GetDocument(DocumentKind kind, const OrgId& org, const std::string& key) = 0;
   virtual Result<std::vector<Document>> ListDocuments(const DocumentQuery& query) = 0;
   virtual Result<std::vector<AuditLine>> ReadAudit(const AuditQuery& query) = 0;
   // Reads every line and checks number, chain and head.
   virtual Result<AuditVerdict> VerifyAudit() = 0;
+  // In order of day, organisation, kind, model, and user or label.
+  virtual Result<std::vector<UsageRow>> ReadUsage(const UsageQuery& query) = 0;
+  virtual Result<std::vector<UsageRecord>> ListUsage(const UsageListQuery& query) = 0;
 
   // ---- leadership, upkeep
   virtual Result<LeaderToken> BecomeLeader() = 0;                // greater than every token before

@@ -27,6 +27,13 @@ const Secret& NoSecret() {
   return secret;
 }
 
+// cloud_ml v1, section 2: the lower-case hex MD5 of the body. Most requests have none.
+bool IsMd5OfBody(std::string_view md5, std::string_view body) {
+  constexpr std::string_view kOfNothing = "d41d8cd98f00b204e9800998ecf8427e";
+  return crypto::ConstantTimeEquals(md5, body.empty() ? std::string(kOfNothing)
+                                                      : crypto::ToHex(crypto::Digest(crypto::Hash::kMd5, body)));
+}
+
 std::string_view PathOf(std::string_view target) { return target.substr(0, target.find('?')); }
 
 // YYYYMMDD'T'HHMMSS'Z'
@@ -83,7 +90,7 @@ Result<service::Caller> Authenticator::GalaxyV3(const net::Request& rq, std::str
   }
   CML_RETURN_IF_ERROR(CheckClock(SysTime{std::chrono::seconds{*seconds}}));
   const std::string_view md5 = rq.headers.Get("X-Xiaomi-Content-MD5");
-  if (!crypto::ConstantTimeEquals(md5, crypto::ToHex(crypto::Digest(crypto::Hash::kMd5, rq.body)))) {
+  if (!IsMd5OfBody(md5, rq.body)) {
     return Error(Code::kUnauthenticated, "Unauthorized: X-Xiaomi-Content-MD5 is not the MD5 of the body");
   }
   const auto [key, known] = Look(orgs_, AccessKey{std::string(rq.headers.Get("X-Xiaomi-Secret-Key-Id"))});
@@ -104,7 +111,7 @@ Result<service::Caller> Authenticator::OlderGalaxy(const net::Request& rq, std::
   if (!seconds || *seconds > 1'000'000'000'000) return Wrong();
   CML_RETURN_IF_ERROR(CheckClock(SysTime{std::chrono::seconds{*seconds}}));
   const std::string_view md5 = rq.headers.Get("X-Xiaomi-Content-MD5");
-  if (!crypto::ConstantTimeEquals(md5, crypto::ToHex(crypto::Digest(crypto::Hash::kMd5, rq.body)))) return Wrong();
+  if (!IsMd5OfBody(md5, rq.body)) return Wrong();
   const auto [key, known] = Look(orgs_, AccessKey{std::string(rq.headers.Get("X-Xiaomi-Secret-Key-Id"))});
   const std::string host_and_target = std::string(rq.headers.Get("Host")) + rq.target;
   const bool plain = crypto::ConstantTimeEquals(

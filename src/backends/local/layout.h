@@ -10,6 +10,7 @@
 //   logs/RESOURCE/INC/all.log     of a run of several: all of them, line by line as they came
 //   logs/RESOURCE/removed         the highest incarnation that was removed
 //   checkpoints/NAME              folders that are kept across incarnations
+//   networks/ORG/                 the organisation's network (network.h)
 //   sandbox/                      files that every sandbox gets: /etc per uid, the system call
 //   filter pool/UID/                     folders of removed runs, to be used again (recycling.h)
 //   trash/                        being deleted
@@ -37,6 +38,7 @@ struct Layout {
   std::filesystem::path Logs() const { return data / "logs"; }
   std::filesystem::path Checkpoints() const { return data / "checkpoints"; }
   std::filesystem::path Sandbox() const { return data / "sandbox"; }
+  std::filesystem::path Networks() const { return data / "networks"; }
   std::filesystem::path Pool() const { return data / "pool"; }
   std::filesystem::path Trash() const { return data / "trash"; }
 

@@ -13,6 +13,8 @@
 
 #include "backends/local/gpu.h"
 #include "backends/local/machine.h"
+#include "backends/local/network_files.h"
+#include "backends/local/port_hold.h"
 #include "backends/local/recycling.h"
 #include "backends/local/replica_lock.h"
 #include "backends/local/seccomp_filter.h"
@@ -134,6 +136,9 @@ Result<std::unique_ptr<LocalBackend>> LocalBackend::Open(LocalOptions options) {
   if (!node.gpus.empty()) node.labels.emplace("gpu", node.gpus.front().model);
   context.node = node.name;
   context.gpus = node.gpus;
+  if (options.network == NetworkChoice::kOrganisation) {
+    context.networks = std::make_shared<OrgNetworks>(layout.Networks(), *options.launcher);
+  }
   context.options = std::move(options);
 
   std::unique_ptr<LocalBackend> backend(new LocalBackend(std::move(context), std::move(node)));
@@ -427,6 +432,16 @@ Status LocalBackend::RemoveCheckpoint(const std::string& checkpoint_key) {
   trash_ = true;
   wake_.notify_all();
   return Ok{};
+}
+
+bool LocalBackend::IsPortFree(const OrgId& org, int port) const {
+  fs::path proc_net = "/proc/self/net";
+  if (context_.networks) {
+    const auto holder = ReadHolder(context_.layout.Networks() / org.str());
+    if (!holder || !holder->failure.empty()) return true;  // nobody is there
+    proc_net = fs::path("/proc") / std::to_string(holder->pid) / "net";
+  }
+  return NobodyListens(port, proc_net);
 }
 
 void LocalBackend::OnChange(std::function<void(const RunKey&)> changed) {

@@ -34,6 +34,7 @@ struct LocalOptions {
   // nullopt: as root kRoot, otherwise kUserNamespace.
   std::optional<SandboxMode> sandbox;
   CgroupChoice cgroups = CgroupChoice::kBest;
+  NetworkChoice network = NetworkChoice::kHost;
 
   // All of these may be called from any thread.
   std::function<uid_t(const OrgId&)> uid_of;  // kRoot: never 0

@@ -253,7 +253,11 @@ Result<Preparation::Shared> Preparation::Share(const RunSpec& spec,
   if (c_.sandbox == SandboxMode::kRoot && shared.uid == 0) {
     return Error(Code::kInternal, "the organisation has no user of its own");
   }
-  CML_ASSIGN_OR_RETURN(shared.etc, EtcFor(c_.layout.Sandbox(), shared.uid));
+  const auto network = c_.networks ? NetworkChoice::kOrganisation : NetworkChoice::kHost;
+  CML_ASSIGN_OR_RETURN(shared.etc, EtcFor(c_.layout.Sandbox(), shared.uid, network));
+  if (c_.networks) {
+    CML_ASSIGN_OR_RETURN(shared.network, c_.networks->For(spec.org));
+  }
   if (c_.options.buckets) {
     CML_ASSIGN_OR_RETURN(shared.buckets, c_.options.buckets(spec.org));
   }
@@ -323,6 +327,7 @@ Status Preparation::Launch(const RunKey& key, const RunSpec& spec, const Shared&
   plan.bwrap = c_.bwrap;
   plan.sandbox = SandboxArguments(sandbox);
   plan.filter = c_.filter;
+  plan.network = shared.network;
   plan.uid = shared.uid;
   plan.command = member.role.command;
   for (const auto& [variable, value] : env) plan.env.push_back(variable + "=" + value);

@@ -4,12 +4,14 @@
 // Thread-safe; at most one Advance per run at a time (the caller sees to it).
 #pragma once
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "backends/local/cgroup.h"
 #include "backends/local/layout.h"
 #include "backends/local/local_options.h"
+#include "backends/local/network.h"
 #include "base/result.h"
 #include "core/run.h"
 
@@ -41,6 +43,7 @@ struct PreparationContext {
   std::vector<Gpu> gpus;
   std::filesystem::path bwrap;
   std::filesystem::path filter;
+  std::shared_ptr<OrgNetworks> networks;  // null: jobs are in the machine's
 };
 
 // kInvalidArgument: can never be executed here; the message says why.
@@ -67,6 +70,7 @@ class Preparation {
   struct Shared {
     std::filesystem::path etc, checkpoint;
     std::filesystem::path buckets;  // empty: none
+    std::filesystem::path network;  // empty: the machine's
     EnvironmentState environment;
     uid_t uid = 0;
   };

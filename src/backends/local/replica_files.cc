@@ -257,6 +257,7 @@ std::string FormatPlan(const ShimPlan& plan) {
   r.Add("bwrap", plan.bwrap.string());
   for (const auto& word : plan.sandbox) r.Add("sandbox", word);
   r.Add("filter", plan.filter.string());
+  r.Add("network", plan.network.string());
   r.Add("uid", plan.uid);
   for (const auto& word : plan.command) r.Add("command", word);
   for (const auto& variable : plan.env) r.Add("env", variable);
@@ -286,6 +287,7 @@ std::optional<ShimPlan> ParsePlan(std::string_view text) {
   plan.bwrap = r->Text("bwrap");
   plan.sandbox = r->All("sandbox");
   plan.filter = r->Text("filter");
+  plan.network = r->Text("network");
   plan.uid = r->Number("uid");
   plan.command = r->All("command");
   plan.env = r->All("env");

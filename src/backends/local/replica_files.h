@@ -51,6 +51,7 @@ struct ShimPlan {
   std::filesystem::path bwrap;
   std::vector<std::string> sandbox;  // bwrap's arguments
   std::filesystem::path filter;      // the system call filter; empty: none
+  std::filesystem::path network;     // the organisation's (network.h); empty: the machine's
   std::int64_t uid = 0;              // of the command
   std::vector<std::string> command;
   std::vector<std::string> env;  // NAME=value

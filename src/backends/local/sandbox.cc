@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/random.h"
+#include "base/strings.h"
 
 namespace cml::backends::local {
 namespace fs = std::filesystem;
@@ -78,6 +79,17 @@ std::uint64_t StampOfTheMachine() {
     mix(st.st_mtim.tv_nsec);
   }
   return hash;
+}
+
+// The machine's name servers may be on its loopback; slirp4netns(1) has one that asks them.
+std::string OwnResolver() {
+  std::string text = "nameserver 10.0.2.3\n";
+  const auto machine = ReadFile("/etc/resolv.conf", 1 << 16);
+  if (!machine.ok()) return text;
+  for (const std::string_view line : Split(machine.value(), '\n')) {
+    if (line.starts_with("search") || line.starts_with("options")) text += std::string(line) + "\n";
+  }
+  return text;
 }
 
 void Add(std::vector<std::string>& to, std::initializer_list<std::string> words) {
@@ -205,13 +217,19 @@ std::vector<std::string> SandboxArguments(const SandboxSpec& spec) {
   return args;
 }
 
-Result<fs::path> EtcFor(const fs::path& sandbox_folder, uid_t uid) {
-  const fs::path folder = sandbox_folder / fmt::format("etc-{}-{:016x}", uid, StampOfTheMachine());
+Result<fs::path> EtcFor(const fs::path& sandbox_folder, uid_t uid, NetworkChoice network) {
+  const bool own = network == NetworkChoice::kOrganisation;
+  const fs::path folder =
+      sandbox_folder / fmt::format("etc-{}{}-{:016x}", uid, own ? "-own" : "", StampOfTheMachine());
   if (::access(folder.c_str(), F_OK) == 0) return folder;
   const fs::path fresh = sandbox_folder / (".new-" + RandomToken(10));
   CML_RETURN_IF_ERROR(MakeFolders(fresh, 0755));
   if (::chmod(fresh.c_str(), 0755) != 0) return ErrnoError(errno, "change the mode of", fresh);
   for (const char* name : kShared) CopyShared(fs::path("/etc") / name, fresh / name, 0);
+  if (own) {
+    CML_RETURN_IF_ERROR(
+        WriteFileAtomically(fresh / "resolv.conf", OwnResolver(), 0644, Sync::kNotDurable));
+  }
   const std::string passwd = fmt::format(
       "root:x:0:0:root:/root:/usr/sbin/nologin\njob:x:{0}:{0}:job:/job/work:/bin/bash\n"
       "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",

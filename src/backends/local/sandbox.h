@@ -4,8 +4,8 @@
 // Inside: /usr and the system's libraries read-only; /etc with the few files that programs need;
 // /job/etc, /job/packages read-only; /job/work (working directory and HOME), /job/layer,
 // /job/status, /job/checkpoint, /fds and a private /tmp writable; a fresh /proc of the replica's
-// own processes, a minimal /dev; the framework environment at its own path. The network is the
-// host's.
+// own processes, a minimal /dev; the framework environment at its own path. The network is that
+// of the process that starts the sandbox.
 //
 // As root, bubblewrap makes the mounts as root and setpriv then gives up every privilege before the
 // command starts. Otherwise a user namespace gives the right to mount, and the filter takes away
@@ -28,6 +28,11 @@ namespace cml::backends::local {
 // How the mounts are made.
 enum class SandboxMode { kRoot, kUserNamespace };
 
+enum class NetworkChoice {
+  kHost,          // jobs are in the machine's network
+  kOrganisation,  // each organisation has one of its own (network.h)
+};
+
 struct SandboxSpec {
   SandboxMode mode = SandboxMode::kRoot;
   uid_t uid = 65534;  // kRoot: of the command
@@ -46,6 +51,7 @@ std::vector<std::string> SandboxArguments(const SandboxSpec& spec);
 
 // The folder to mount at /etc for jobs of this uid, made where it is not there yet. A new one is
 // made when the machine's own files changed; older ones stay for the jobs that use them.
-Result<std::filesystem::path> EtcFor(const std::filesystem::path& sandbox_folder, uid_t uid);
+Result<std::filesystem::path> EtcFor(const std::filesystem::path& sandbox_folder, uid_t uid,
+                                     NetworkChoice network);
 
 }  // namespace cml::backends::local

@@ -65,6 +65,7 @@ struct Child {
   const int* keep;  // descriptors that bubblewrap shall have, ends with -1
   const int* doors;
   pid_t shim;
+  int user, net;  // namespaces to enter; negative: none
   rlim_t most_file_bytes, most_processes;  // 0: no limit
 };
 
@@ -74,6 +75,7 @@ struct Child {
   for (const int* door = child.doors; *door >= 0; ++door) {
     if (::write(*door, "0", 1) != 1) ::_exit(126);  // better not at all than without its limits
   }
+  if (!EnterNetwork(child.user, child.net)) ::_exit(126);
   for (const int ignored : {SIGPIPE, SIGHUP}) ::signal(ignored, SIG_DFL);
   sigset_t none;
   ::sigemptyset(&none);
@@ -106,7 +108,8 @@ struct Child {
 
 }  // namespace
 
-Result<SandboxProcess> SandboxProcess::Start(const ShimPlan& plan, const Cgroup& group) {
+Result<SandboxProcess> SandboxProcess::Start(const ShimPlan& plan, const Cgroup& group,
+                                             const NetworkEntry& network) {
   SandboxProcess process;
   CML_ASSIGN_OR_RETURN(Pipe output, MakePipe());
   CML_ASSIGN_OR_RETURN(Pipe report, MakePipe());
@@ -149,7 +152,8 @@ Result<SandboxProcess> SandboxProcess::Start(const ShimPlan& plan, const Cgroup&
   const Child child{
       plan.bwrap.c_str(),  argv.data(),        envp.data(),
       nothing.get(),       output.write.get(), keep.data(),
-      door_numbers.data(), ::getpid(),         static_cast<rlim_t>(plan.limits.disk_bytes),
+      door_numbers.data(), ::getpid(),         network.user.get(),
+      network.net.get(),   static_cast<rlim_t>(plan.limits.disk_bytes),
       most_processes};
   process.pid_ = Spawn(child);
   if (process.pid_ < 0) return ErrnoError(errno, "start", plan.bwrap);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "backends/local/cgroup.h"
+#include "backends/local/network.h"
 #include "backends/local/replica_files.h"
 #include "base/file.h"
 #include "base/result.h"
@@ -19,7 +20,8 @@ namespace cml::backends::local {
 class SandboxProcess {
  public:
   // The sandbox gets itself ready meanwhile; its command waits for Release.
-  static Result<SandboxProcess> Start(const ShimPlan& plan, const Cgroup& group);
+  static Result<SandboxProcess> Start(const ShimPlan& plan, const Cgroup& group,
+                                      const NetworkEntry& network);
 
   Status Release();
   // Standard output and error, non-blocking; -1 when every writer has closed it.

@@ -132,6 +132,7 @@ class Shim {
   PortHold port_;
   ReplicaRecord record_;
   Cgroup group_;
+  NetworkEntry network_;  // held to the end, so that it stays
   std::optional<SandboxProcess> process_;
   Fd signals_, memory_event_;
   bool gone_ = false;
@@ -197,8 +198,11 @@ Status Shim::Start() {
   record_.cgroups = group_.folders();
   if (group_.mode() == CgroupMode::kNone) LimitProcessors(plan_.limits.millicores);
   memory_event_ = group_.WatchMemory();
+  if (!plan_.network.empty()) {
+    CML_ASSIGN_OR_RETURN(network_, OpenNetwork(plan_.network));
+  }
   CML_RETURN_IF_ERROR(HoldPort());
-  CML_ASSIGN_OR_RETURN(process_, SandboxProcess::Start(plan_, group_));
+  CML_ASSIGN_OR_RETURN(process_, SandboxProcess::Start(plan_, group_, network_));
 
   // The proof reaches the disk while the sandbox gets ready, and before its command may start.
   record_.status.state = RunState::kRunning;
@@ -226,7 +230,7 @@ void Shim::AwaitProgram() {
 
 Status Shim::HoldPort() {
   if (plan_.port == 0) return Ok{};
-  auto taken = PortHold::Take(plan_.port);
+  auto taken = PortHold::Take(plan_.port, network_);
   if (!taken.ok()) {
     if (taken.error().code() != Code::kAlreadyExists) return std::move(taken).error();
     return Error(Code::kAlreadyExists,
@@ -265,7 +269,7 @@ bool Shim::MayRunAgain() {
   if (IsForGood(ReasonFromJob(folder_ / "status" / "reason"))) return false;
   if (group_.Usage().oom_kills > 0 || HitTheDiskLimit(code)) return false;
   (void)group_.Kill(milliseconds(5'000));
-  return plan_.port == 0 || IsPortFree(plan_.port);
+  return plan_.port == 0 || IsPortFree(plan_.port, network_);
 }
 
 Status Shim::RunAgain() {
@@ -292,7 +296,7 @@ Status Shim::RunAgain() {
   CML_RETURN_IF_ERROR(HoldPort());
   gone_ = false;
   last_output_.clear();
-  CML_ASSIGN_OR_RETURN(process_, SandboxProcess::Start(plan_, group_));
+  CML_ASSIGN_OR_RETURN(process_, SandboxProcess::Start(plan_, group_, network_));
   CML_RETURN_IF_ERROR(process_->Release());
   released_ = Steady::now();
   AwaitProgram();
@@ -514,7 +518,7 @@ void Shim::Conclude() {
                     FormatBytes(static_cast<std::uint64_t>(plan_.limits.memory_bytes)),
                     FormatBytes(static_cast<std::uint64_t>(record_.status.usage.memory_peak)));
   }
-  if (failed && reason_.empty() && plan_.port != 0 && !IsPortFree(plan_.port)) {
+  if (failed && reason_.empty() && plan_.port != 0 && !IsPortFree(plan_.port, network_)) {
     reason_ = "PortLost";
     message_ = fmt::format("its port {} was taken by a process outside of the job; it ended with {}",
                            plan_.port, DescribeExit(code.value_or(kKilled)));

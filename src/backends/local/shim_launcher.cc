@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <string>
 
+#include "backends/local/network.h"
 #include "backends/local/shim.h"
 
 namespace cml::backends::local {
@@ -18,6 +19,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::size_t kMostPath = 4096;
+constexpr char kShim = 's', kKeeper = 'n';  // the first byte of a message to the helper
 
 void UseNullDevice() {
   const int null = ::open("/dev/null", O_RDWR);
@@ -26,15 +28,15 @@ void UseNullDevice() {
   if (null > 2) ::close(null);
 }
 
-[[noreturn]] void BecomeShim(const fs::path& folder) {
+[[noreturn]] void Become(char what, const fs::path& folder) {
   ::signal(SIGCHLD, SIG_DFL);
   ::setsid();
-  ::prctl(PR_SET_NAME, "cloudml-shim", 0, 0, 0);
+  ::prctl(PR_SET_NAME, what == kShim ? "cloudml-shim" : "cloudml-network", 0, 0, 0);
   ::close_range(3, ~0U, 0);
-  ::_exit(RunShim(folder));
+  ::_exit(what == kShim ? RunShim(folder) : RunNetworkKeeper(folder));
 }
 
-// One message, one shim. Ends when the server does.
+// One message, one process. Ends when the server does.
 [[noreturn]] void BeHelper(int socket) {
   ::prctl(PR_SET_NAME, "cloudml-helper", 0, 0, 0);
   // Signals for the server's group (Ctrl-C) are not for us: we end when the socket does.
@@ -51,7 +53,7 @@ void UseNullDevice() {
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) ::_exit(0);
     const pid_t pid = ::fork();
-    if (pid == 0) BecomeShim(std::string(buffer.data(), static_cast<std::size_t>(n)));
+    if (pid == 0) Become(buffer[0], std::string(buffer.data() + 1, static_cast<std::size_t>(n - 1)));
     const char answer = pid > 0 ? 'y' : 'n';
     if (::send(socket, &answer, 1, MSG_NOSIGNAL) != 1) ::_exit(0);
   }
@@ -89,16 +91,20 @@ ShimLauncher::~ShimLauncher() {
   }
 }
 
-Status ShimLauncher::Launch(const fs::path& replica_folder) {
-  const std::string path = fs::absolute(replica_folder).string();
-  if (path.size() >= kMostPath)
+Status ShimLauncher::Launch(const fs::path& replica_folder) { return Start(kShim, replica_folder); }
+
+Status ShimLauncher::LaunchKeeper(const fs::path& network_folder) { return Start(kKeeper, network_folder); }
+
+Status ShimLauncher::Start(char what, const fs::path& folder) {
+  const std::string message = what + fs::absolute(folder).string();
+  if (message.size() >= kMostPath)
     return Error(Code::kInvalidArgument, "the data folder's path is too long");
   {
     const std::scoped_lock lock(mu_);
     if (helper_.valid()) {
       char answer = 0;
-      if (::send(helper_.get(), path.data(), path.size(), MSG_NOSIGNAL) ==
-              static_cast<ssize_t>(path.size()) &&
+      if (::send(helper_.get(), message.data(), message.size(), MSG_NOSIGNAL) ==
+              static_cast<ssize_t>(message.size()) &&
           ::recv(helper_.get(), &answer, 1, 0) == 1) {
         if (answer == 'y') return Ok{};
         return Error(Code::kUnavailable, "the machine can start no more processes");
@@ -106,15 +112,15 @@ Status ShimLauncher::Launch(const fs::path& replica_folder) {
       helper_.Close();
     }
   }
-  return ExecuteShim(path);
+  return Execute(what, message.substr(1));
 }
 
-// The child between is ours to reap; the shim itself belongs to the system's first process.
-Status ShimLauncher::ExecuteShim(const fs::path& replica_folder) const {
+// The child between is ours to reap; the process itself belongs to the system's first process.
+Status ShimLauncher::Execute(char what, const fs::path& folder_path) const {
   if (program_.empty()) return Error(Code::kUnavailable, "the helper that starts jobs has died");
   const std::string program = program_.string();
-  const std::string folder = replica_folder.string();
-  const std::string word = "shim";
+  const std::string folder = folder_path.string();
+  const std::string word = what == kShim ? "shim" : "network";
   const std::array<char*, 4> argv = {const_cast<char*>(program.c_str()),
                                      const_cast<char*>(word.c_str()),
                                      const_cast<char*>(folder.c_str()), nullptr};

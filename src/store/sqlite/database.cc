@@ -183,6 +183,12 @@ Query& Query::Bind(std::int64_t number) {
   return *this;
 }
 
+Query& Query::BindOrNull(std::optional<std::int64_t> number) {
+  if (number) return Bind(*number);
+  if (statement_ != nullptr) ++bound_;  // what is not bound is NULL
+  return *this;
+}
+
 Result<bool> Query::Step() {
   if (statement_ == nullptr || bind_error_ != 0) return db_.LastError();
   column_ = 0;
@@ -210,6 +216,14 @@ std::string Query::Text() {
   if (text == nullptr) return {};
   return {reinterpret_cast<const char*>(text),
           static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
+}
+
+std::optional<std::int64_t> Query::NumberOrNull() {
+  if (sqlite3_column_type(statement_, column_) == SQLITE_NULL) {
+    ++column_;
+    return std::nullopt;
+  }
+  return Number();
 }
 
 std::int64_t Query::Number() { return sqlite3_column_int64(statement_, column_++); }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -66,6 +67,7 @@ class Query {
 
   Query& Bind(std::string_view text);
   Query& Bind(std::int64_t number);
+  Query& BindOrNull(std::optional<std::int64_t> number);
   Query& Bind(std::string&&) = delete;  // would dangle
 
   Result<bool> Step();  // true: there is a row
@@ -73,6 +75,7 @@ class Query {
 
   std::string Text();  // of the next column
   std::int64_t Number();
+  std::optional<std::int64_t> NumberOrNull();
 
  private:
   Database& db_;

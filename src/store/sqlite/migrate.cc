@@ -24,7 +24,8 @@ Status Apply(Database& db, const Migration& migration) {
       .Run();
 }
 
-Status MigrateInTransaction(Database& db, std::span<const Migration> migrations) {
+Status MigrateInTransaction(Database& db, std::span<const Migration> migrations,
+                            const AfterMigration& after) {
   CML_RETURN_IF_ERROR(db.Execute(sql::kMakeMigrations));
   CML_ASSIGN_OR_RETURN(const std::int64_t version, NewestVersion(db));
   const std::int64_t newest = migrations.empty() ? 0 : migrations.back().version;
@@ -36,7 +37,9 @@ Status MigrateInTransaction(Database& db, std::span<const Migration> migrations)
   }
   for (const Migration& migration : migrations) {
     if (migration.version <= version) continue;
-    if (auto applied = Apply(db, migration); !applied.ok()) {
+    Status applied = Apply(db, migration);
+    if (applied.ok() && after) applied = after(migration.version);
+    if (!applied.ok()) {
       return std::move(applied).error().While("migration " + std::to_string(migration.version));
     }
   }
@@ -45,9 +48,9 @@ Status MigrateInTransaction(Database& db, std::span<const Migration> migrations)
 
 }  // namespace
 
-Status Migrate(Database& db, std::span<const Migration> migrations) {
+Status Migrate(Database& db, std::span<const Migration> migrations, const AfterMigration& after) {
   CML_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
-  Status done = MigrateInTransaction(db, migrations);
+  Status done = MigrateInTransaction(db, migrations, after);
   if (!done.ok() && db.InTransaction()) (void)db.Execute("ROLLBACK").ok();
   return done;
 }

@@ -9,9 +9,12 @@
 #include "base/random.h"
 #include "base/strings.h"
 #include "store/sql_statements.h"
+#include "store/sqlite/identities.h"
+#include "store/sqlite/ledger.h"
 #include "store/sqlite/migrate.h"
 #include "store/sqlite/name_stamps.h"
 #include "store/sqlite/reader_pool.h"
+#include "store/sqlite/reads.h"
 #include "store/sqlite/rows.h"
 #include "store/sqlite/write_queue.h"
 #include "store/sqlite/writes.h"
@@ -26,49 +29,61 @@ Error NoResource(ResourceKind kind, std::string_view subject) {
   return {Code::kNotFound, std::string(ToString(kind)) + " " + Quote(subject) + " does not exist"};
 }
 
-Error NotYet() { return {Code::kInternal, "this store does not keep that yet"}; }
-
 Revision Next(Revision r) { return static_cast<Revision>(static_cast<std::uint64_t>(r) + 1); }
 
 class Impl final : public Store {
  public:
-  Impl(std::filesystem::path file, std::unique_ptr<Database> writer)
-      : readers_(std::move(file)), writes_(std::move(writer)) {}
+  Impl(std::filesystem::path file, std::unique_ptr<Database> writer, const Secret& audit_key)
+      : audit_key_(audit_key),
+        ledger_(audit_key),
+        readers_(std::move(file)),
+        writes_(std::move(writer), ledger_) {}
 
-  Result<Org> CreateOrg(const Org& org, const Alongside&) override {
+  Result<Org> CreateOrg(const Org& org, const Alongside& with) override {
     Org made = org;
-    CML_RETURN_IF_ERROR(writes_.Run([&](Database& db) {
-      made = org;
-      return InsertOrg(db, made);
-    }));
+    CML_RETURN_IF_ERROR(Write(with, [&](Writer w, Prepared&) { return InsertOrg(w.db, made); }));
     return made;
+  }
+
+  Status UpdateOrg(const Org& org, const Alongside& with) override {
+    return Write(with, [&](Writer w, Prepared&) { return sqlite::UpdateOrg(w.db, org); });
+  }
+
+  Status EraseOrg(const OrgId& id, const Alongside& with) override {
+    return Write(with, [&](Writer w, Prepared&) { return sqlite::EraseOrg(w, id); });
   }
 
   Result<Org> GetOrg(const OrgId& id) override {
     CML_ASSIGN_OR_RETURN(const auto db, readers_.Take());
     Query query(*db, sql::kGetOrg);
     CML_ASSIGN_OR_RETURN(const bool found, query.Bind(id.str()).Step());
-    if (!found) {
-      return Error(Code::kNotFound, "organisation " + Quote(id.str()) + " does not exist");
-    }
+    if (!found) return NoOrg(id);
     return ReadOrg(query);
   }
 
   Result<std::vector<Org>> ListOrgs() override {
     CML_ASSIGN_OR_RETURN(const auto db, readers_.Take());
     Query query(*db, sql::kListOrgs);
-    return Collect<Org>(query, [&] { return Result<Org>(ReadOrg(query)); });
+    return Collect<Org>(query, [&] { return ReadOrg(query); });
   }
 
-  Status PutKey(const ApiKey& key, const Alongside&) override {
-    return writes_.Run([&](Database& db) { return sqlite::PutKey(db, key); });
+  Status PutKey(const ApiKey& key, const Alongside& with) override {
+    return Write(with, [&](Writer w, Prepared&) { return sqlite::PutKey(w.db, key); });
+  }
+
+  Status EraseKey(const AccessKey& key, const Alongside& with) override {
+    return Write(with, [&](Writer w, Prepared&) { return sqlite::EraseKey(w.db, key); });
+  }
+
+  Status TouchKeys(const std::vector<std::pair<AccessKey, SysTime>>& used) override {
+    return writes_.Run([&](Database& db) { return sqlite::TouchKeys(db, used); });
   }
 
   Result<ApiKey> GetKey(const AccessKey& key) override {
     CML_ASSIGN_OR_RETURN(const auto db, readers_.Take());
     Query query(*db, sql::kGetKey);
     CML_ASSIGN_OR_RETURN(const bool found, query.Bind(key.str()).Step());
-    if (!found) return Error(Code::kNotFound, "key " + Quote(key.str()) + " does not exist");
+    if (!found) return NoKey(key);
     return ReadKey(query);
   }
 
@@ -79,6 +94,25 @@ class Impl final : public Store {
     return Collect<ApiKey>(query, [&] { return ReadKey(query); });
   }
 
+  Result<Quota> GetQuota(const OrgId& org) override {
+    CML_ASSIGN_OR_RETURN(const auto db, readers_.Take());
+    return ReadQuota(*db, org);
+  }
+
+  Status PutQuota(const OrgId& org, const Quota& quota, const Alongside& with) override {
+    return Write(with, [&](Writer w, Prepared&) { return w.ledger.PutQuota(w.db, org, quota); });
+  }
+
+  Result<QuotaUse> GetQuotaUse(const OrgId& org) override {
+    CML_ASSIGN_OR_RETURN(const auto db, readers_.Take());
+    return ReadQuotaUse(*db, org);
+  }
+
+  Status VerifyQuotaUse() override {
+    CML_ASSIGN_OR_RETURN(const auto db, readers_.Take());
+    return sqlite::VerifyQuotaUse(*db);
+  }
+
   std::uint64_t NameStamp(ResourceKind kind, const OrgId& org,
                           const std::string& name) const override {
     return stamps_.Of(kind, org, name);
@@ -86,7 +120,7 @@ class Impl final : public Store {
 
   Result<Revision> Insert(const Row& row, const Alongside& with) override {
     const NameStamps::Write write(stamps_, row);
-    CML_RETURN_IF_ERROR(writes_.Run([&](Database& db) { return InsertRow(db, row, with); }));
+    CML_RETURN_IF_ERROR(WriteRow(with, [&](Writer w, Prepared& all) { return InsertRow(w, row, all); }));
     return Next(Revision{0});
   }
 
@@ -117,9 +151,8 @@ class Impl final : public Store {
     if (wanted.org) query.Bind(wanted.org->str());
     query.Bind(ToString(kind));
     if (!from_start) query.Bind(ToNumber(wanted.after_created)).Bind(wanted.after_id.str());
-    constexpr std::size_t kMost = 1U << 20;  // no caller shows more at once
-    query.Bind(static_cast<std::int64_t>(std::min(wanted.most, kMost)));
-    return Collect<Row>(query, [&] { return Result<Row>(ReadRow(query, kind)); });
+    query.Bind(LimitOf(wanted.most));
+    return Collect<Row>(query, [&] { return ReadRow(query, kind); });
   }
 
   Result<std::vector<ResourceId>> ListUnfinished(ResourceKind kind) override {
@@ -139,21 +172,21 @@ class Impl final : public Store {
   Result<Revision> SaveWish(const Row& row, const Alongside& with) override {
     const NameStamps::Write write(stamps_, row);
     CML_RETURN_IF_ERROR(
-        writes_.Run([&](Database& db) { return sqlite::SaveWish(db, row, with); }));
+        WriteRow(with, [&](Writer w, Prepared& all) { return sqlite::SaveWish(w, row, all); }));
     return Next(row.revision);
   }
 
   Result<Revision> SaveRecord(const Row& row, LeaderToken leader,
                               const Alongside& with) override {
     const NameStamps::Write write(stamps_, row);
-    CML_RETURN_IF_ERROR(
-        writes_.Run([&](Database& db) { return sqlite::SaveRecord(db, row, leader, with); }));
+    CML_RETURN_IF_ERROR(WriteRow(
+        with, [&](Writer w, Prepared& all) { return sqlite::SaveRecord(w, row, leader, all); }));
     return Next(row.revision);
   }
 
-  Status Erase(const Row& row, LeaderToken leader, const Alongside&) override {
+  Status Erase(const Row& row, LeaderToken leader, const Alongside& with) override {
     const NameStamps::Write write(stamps_, row);
-    return writes_.Run([&](Database& db) { return EraseRow(db, row, leader); });
+    return WriteRow(with, [&](Writer w, Prepared& all) { return EraseRow(w, row, leader, all); });
   }
 
   Status AddEvent(ResourceKind kind, const ResourceId& id, const Event& event) override {
@@ -161,11 +194,7 @@ class Impl final : public Store {
   }
 
   Result<std::vector<Event>> Events(ResourceKind kind, const ResourceId& id) override {
-    CML_ASSIGN_OR_RETURN(const auto db, readers_.Take());
-    CML_RETURN_IF_ERROR(db->Execute("BEGIN"));  // head and events are of one snapshot
-    auto events = EventsInSnapshot(*db, kind, id);
-    (void)db->Execute("COMMIT").ok();
-    return events;
+    return InSnapshot([&](Database& db) { return EventsInSnapshot(db, kind, id); });
   }
 
   Result<LeaderToken> BecomeLeader() override {
@@ -177,19 +206,40 @@ class Impl final : public Store {
     return token;
   }
 
+  Status Commit(const Alongside& all) override {
+    return Write(all, [](Writer, Prepared&) { return Status(Ok{}); });
+  }
 
-  Status UpdateOrg(const Org&, const Alongside&) override { return NotYet(); }
-  Status EraseOrg(const OrgId&, const Alongside&) override { return NotYet(); }
-  Status EraseKey(const AccessKey&, const Alongside&) override { return NotYet(); }
-  Status TouchKeys(const std::vector<std::pair<AccessKey, SysTime>>&) override { return NotYet(); }
-  Result<Quota> GetQuota(const OrgId&) override { return NotYet(); }
-  Status PutQuota(const OrgId&, const Quota&, const Alongside&) override { return NotYet(); }
-  Result<QuotaUse> GetQuotaUse(const OrgId&) override { return NotYet(); }
-  Status Commit(const Alongside&) override { return NotYet(); }
-  Result<Document> GetDocument(DocumentKind, const OrgId&, const std::string&) override { return NotYet(); }
-  Result<std::vector<Document>> ListDocuments(const DocumentQuery&) override { return NotYet(); }
-  Result<std::vector<AuditLine>> ReadAudit(const AuditQuery&) override { return NotYet(); }
-  Result<AuditVerdict> VerifyAudit() override { return NotYet(); }
+  Result<Document> GetDocument(DocumentKind kind, const OrgId& org, const std::string& key) override {
+    Document wanted;
+    wanted.kind = kind;
+    wanted.org = org;
+    wanted.key = key;
+    CML_ASSIGN_OR_RETURN(const auto db, readers_.Take());
+    return sqlite::GetDocument(*db, wanted);
+  }
+
+  Result<std::vector<Document>> ListDocuments(const DocumentQuery& query) override {
+    CML_ASSIGN_OR_RETURN(const auto db, readers_.Take());
+    return sqlite::ListDocuments(*db, query);
+  }
+
+  Result<std::vector<AuditLine>> ReadAudit(const AuditQuery& query) override {
+    CML_ASSIGN_OR_RETURN(const auto db, readers_.Take());
+    return sqlite::ReadAudit(*db, query);
+  }
+
+  Result<AuditVerdict> VerifyAudit() override {
+    return InSnapshot([&](Database& db) { return sqlite::VerifyAudit(db, audit_key_); });
+  }
+
+  Result<std::vector<UsageRow>> ReadUsage(const UsageQuery& query) override {
+    return InSnapshot([&](Database& db) { return sqlite::ReadUsage(db, query); });
+  }
+
+  Result<std::vector<UsageRecord>> ListUsage(const UsageListQuery& query) override {
+    return InSnapshot([&](Database& db) { return sqlite::ListUsage(db, query); });
+  }
 
   Status Ping() override {
     if (writes_.WroteWithin(kFreshWrite)) return Ok{};
@@ -217,15 +267,28 @@ class Impl final : public Store {
     const std::string& name;
   };
 
-  template <class T, class Read>
-  static Result<std::vector<T>> Collect(Query& query, Read read) {
-    std::vector<T> all;
-    for (;;) {
-      CML_ASSIGN_OR_RETURN(const bool more, query.Step());
-      if (!more) return all;
-      CML_ASSIGN_OR_RETURN(T one, read());
-      all.push_back(std::move(one));
-    }
+  // Runs `change` and writes what goes with a row, after it or as part of it.
+  template <class Change>
+  Status WriteRow(const Alongside& with, const Change& change) {
+    CML_ASSIGN_OR_RETURN(Prepared prepared, Prepare(with));
+    return writes_.Run([&](Database& db) { return change(Writer{db, ledger_}, prepared); });
+  }
+  template <class Change>
+  Status Write(const Alongside& with, const Change& change) {
+    return WriteRow(with, [&](Writer w, Prepared& prepared) -> Status {
+      CML_RETURN_IF_ERROR(change(w, prepared));
+      return WriteAlongside(w, prepared);
+    });
+  }
+
+  // Several reads of one state of the database.
+  template <class Read>
+  auto InSnapshot(const Read& read) -> decltype(read(std::declval<Database&>())) {
+    CML_ASSIGN_OR_RETURN(const auto db, readers_.Take());
+    CML_RETURN_IF_ERROR(db->Execute("BEGIN"));
+    auto result = read(*db);
+    (void)db->Execute("COMMIT").ok();
+    return result;
   }
 
   static Result<std::optional<Row>> FindBy(Database& db, const char* sql, const Name& wanted) {
@@ -233,7 +296,8 @@ class Impl final : public Store {
     query.Bind(wanted.org.str()).Bind(ToString(wanted.kind)).Bind(wanted.name);
     CML_ASSIGN_OR_RETURN(const bool found, query.Step());
     if (!found) return std::optional<Row>();
-    return std::optional<Row>(ReadRow(query, wanted.kind));
+    CML_ASSIGN_OR_RETURN(Row row, ReadRow(query, wanted.kind));
+    return std::optional<Row>(std::move(row));
   }
 
   static Result<Row> FindInSnapshot(Database& db, const Name& wanted) {
@@ -270,6 +334,8 @@ class Impl final : public Store {
     return Ok{};
   }
 
+  const Secret audit_key_;
+  Ledger ledger_;  // the writing thread's
   NameStamps stamps_;
   ReaderPool readers_;
   WriteQueue writes_;  // its thread ends first
@@ -278,11 +344,14 @@ class Impl final : public Store {
 }  // namespace
 }  // namespace sqlite
 
-Result<std::unique_ptr<Store>> SqliteStore::Open(const std::filesystem::path& file) {
+Result<std::unique_ptr<Store>> SqliteStore::Open(const std::filesystem::path& file,
+                                                 const Secret& audit_key) {
   CML_ASSIGN_OR_RETURN(auto writer, sqlite::Database::Open(file, sqlite::Access::kWrite));
-  CML_RETURN_IF_ERROR(sqlite::Migrate(*writer, Migrations()));
+  CML_RETURN_IF_ERROR(sqlite::Migrate(*writer, Migrations(), [&](int version) -> Status {
+    return version == kAuditMigration ? sqlite::SignEmptyAudit(*writer, audit_key) : Ok{};
+  }));
   CML_RETURN_IF_ERROR(SyncFolder(std::filesystem::absolute(file).parent_path()));
-  return std::unique_ptr<Store>(new sqlite::Impl(file, std::move(writer)));
+  return std::unique_ptr<Store>(new sqlite::Impl(file, std::move(writer), audit_key));
 }
 
 }  // namespace cml::store

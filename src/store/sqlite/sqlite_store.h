@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "base/secret.h"
 #include "store/store.h"
 
 namespace cml::store {
@@ -17,7 +18,9 @@ class SqliteStore {
   // Makes the file (mode 0600; its folder must be there) or brings it to the newest schema.
   // kFailedPrecondition: a newer version wrote it; kDataLoss: damaged, or no database of ours;
   // kUnavailable: no space, or in use by another program.
-  static Result<std::unique_ptr<Store>> Open(const std::filesystem::path& file);
+  // `audit_key` signs the end of the audit, from the first opening on; empty: it is not signed.
+  static Result<std::unique_ptr<Store>> Open(const std::filesystem::path& file,
+                                             const Secret& audit_key = Secret());
 };
 
 }  // namespace cml::store

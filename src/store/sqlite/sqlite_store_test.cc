@@ -16,10 +16,12 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/strings.h"
+#include "store/sql_ledger_statements.h"
 #include "store/sql_statements.h"
 #include "store/sqlite/database.h"
 #include "store/sqlite/migrate.h"
 #include "store/testing/store_contract.h"
+#include "store/train_jobs.h"
 
 namespace cml::store::testing {
 namespace {
@@ -95,7 +97,12 @@ TEST_F(SqliteStoreTest, TheBigListsReadNoMoreThanTheyShow) {
   for (const char* sql :
        {sql::kListAll, sql::kListAllAfter, sql::kListOrg, sql::kListOrgAfter, sql::kFindLive,
         sql::kFindLeaving, sql::kGetResource, sql::kListUnfinished, sql::kCountUnfinished,
-        sql::kNewestEvent, sql::kListEvents, sql::kGetKey, sql::kListKeys}) {
+        sql::kNewestEvent, sql::kListEvents, sql::kGetKey, sql::kListKeys, sql::kOrgHasResources,
+        sql::kGetQuota, sql::kGetQuotaUse, sql::kGetDocument, sql::kListDocuments,
+        sql::kListDocumentsOfOrg, sql::kEraseDocumentsOfOrg, sql::kAuditAfter, sql::kAuditBefore,
+        sql::kAuditOfOrgAfter, sql::kAuditOfOrgBefore, sql::kUsageByOrg, sql::kUsageByUser,
+        sql::kUsageByLabel, sql::kUsageOfOrgByOrg, sql::kUsageOfOrgByUser, sql::kUsageOfOrgByLabel,
+        sql::kListUsage, sql::kListUsageOfOrg, sql::kListUsageOfResource}) {
     const std::string explain = std::string("EXPLAIN QUERY PLAN ") + sql;
     sqlite::Query plan(*db.value(), explain.c_str());
     std::string steps;
@@ -130,6 +137,39 @@ TEST_F(SqliteStoreTest, AnOlderFileIsBroughtForwardWithWhatIsInIt) {
   EXPECT_EQ(Number(*db.value(), "SELECT COUNT(*) FROM schema_migrations"),
             std::int64_t{Migrations().back().version});
 }
+TEST_F(SqliteStoreTest, JobsOfAVersionWithoutQuotasAreHeldFromTheFirstStartOn) {
+  {
+    const auto db = sqlite::Database::Open(file_, sqlite::Access::kWrite);
+    ASSERT_TRUE(db.ok());
+    ASSERT_TRUE(sqlite::Migrate(*db.value(), Migrations().first(2)).ok());
+    TrainJob job;
+    job.wish.spec.cpu_limit = "2";
+    job.wish.spec.memory_limit = "3G";
+    job.wish.spec.gpu_limit = 1;
+    job.wish.spec.job_name = "ranker";
+    const auto put = [&](const std::string& id, TrainJobState state) {
+      job.record.state = state;
+      using Codec = codec::ResourceCodec<TrainJob>;
+      const std::string wish = Codec::Wish(job), record = Codec::Record(job);
+      sqlite::Query query(*db.value(),
+                          "INSERT INTO resources (id, kind, org, name, created, updated, wish, record, state, live, "
+                          "unfinished, revision) VALUES ($1, 'train_job', '1', $1, 1, 1, $2, $3, $4, 1, $5, 1)");
+      query.Bind(id).Bind(wish).Bind(record).Bind(ToString(state)).Bind(std::int64_t{IsUnfinished(job)});
+      ASSERT_TRUE(query.Run().ok());
+    };
+    put("run0000000", TrainJobState::kRunning);
+    put("wait000000", TrainJobState::kEnqueued);
+    put("done000000", TrainJobState::kCompleted);
+  }
+  const auto store = OpenStore(file_);
+  ASSERT_NE(store, nullptr);
+  const TrainJobRows jobs(*store);
+  ASSERT_TRUE(jobs.RepairReservations(store->BecomeLeader().value()).ok());
+  EXPECT_EQ(store->GetQuotaUse(OrgId("1")).value().of(QuotaGroup::kTrain), (Amounts{4000, 6LL << 30, 2, 2, 0}));
+  EXPECT_TRUE(store->VerifyQuotaUse().ok());
+  EXPECT_EQ(jobs.Get(ResourceId("run0000000")).value().value.record.state, TrainJobState::kRunning);
+  EXPECT_EQ(store->VerifyAudit().value().wrong, 0U);
+}
 TEST_F(SqliteStoreTest, AMigrationThatFailsLeavesTheOldSchema) {
   const auto db = sqlite::Database::Open(file_, sqlite::Access::kWrite);
   ASSERT_TRUE(db.ok());
@@ -160,7 +200,10 @@ TEST_F(SqliteStoreTest, AFileThatIsNoDatabaseIsRefusedAndNotTouched) {
 TEST_F(SqliteStoreTest, StatementsNumberTheirParametersAsPostgresqlDoes) {
   ASSERT_NE(OpenStore(file_), nullptr);
   for (const char* sql : {sql::kRaiseNumber, sql::kListOrgAfter, sql::kInsertResource,
-                          sql::kSaveWish, sql::kAddEvent, sql::kPutKey}) {
+                          sql::kSaveWish, sql::kAddEvent, sql::kPutKey, sql::kSaveHeld,
+                          sql::kUpdateOrg, sql::kPutQuota, sql::kPutQuotaUse, sql::kPutDocument,
+                          sql::kAddAudit, sql::kAuditOfOrgAfter, sql::kAddUsage, sql::kAddUsageDay,
+                          sql::kAddUsageLabel, sql::kListUsageOfOrg}) {
     // The first $n of each n come in the order 1, 2, 3 …
     int next = 1;
     for (const char* at = std::strchr(sql, '$'); at != nullptr; at = std::strchr(at + 1, '$')) {
@@ -203,6 +246,24 @@ TEST_F(SqliteStoreTest, ABackupTakenWhileWritersWorkIsAWholeStore) {
   EXPECT_EQ(check.Text(), "ok");
 }
 
+// ---- two programs on one file
+
+TEST_F(SqliteStoreTest, TwoThatWriteOneFileSeeWhatTheOtherHolds) {
+  const auto one = OpenStore(file_), other = OpenStore(file_);
+  ASSERT_TRUE(one->PutQuota(OrgId("1"), GpuQuota(4)).ok());
+  int in = 0;
+  for (int i = 0; i < 8; ++i) {
+    Row row = MakeRow(std::to_string(i), std::to_string(i));
+    row.reserved = Holds(1);
+    if ((i % 2 == 0 ? one : other)->Insert(row, Audited("create")).ok()) ++in;
+  }
+  EXPECT_EQ(in, 4);
+  EXPECT_TRUE(one->VerifyQuotaUse().ok());
+  EXPECT_EQ(other->GetQuotaUse(OrgId("1")).value().of(QuotaGroup::kTrain).gpus, 4);
+  EXPECT_EQ(one->VerifyAudit().value().lines, 4U);
+  EXPECT_EQ(one->VerifyAudit().value().wrong, 0U);
+}
+
 // ---- kill -9
 
 // The child: four writers that say on `out` what was acknowledged, until they are killed.
@@ -214,7 +275,12 @@ TEST_F(SqliteStoreTest, ABackupTakenWhileWritersWorkIsAWholeStore) {
     writers.emplace_back([&, t] {
       for (int n = 0;; ++n) {
         std::string id = std::to_string(round) + "." + std::to_string(t) + "." + std::to_string(n);
-        if (!store.value()->Insert(MakeRow(id, id), {{MakeEvent(1, "A")}}).ok()) _exit(4);
+        Row row = MakeRow(id, id);
+        row.reserved = Holds(1 + n % 3);
+        Alongside with = Audited(id);
+        with.events = {MakeEvent(1, "A")};
+        with.usage = {MakeUsage(id, kFirstDay, kFirstDay + std::chrono::milliseconds(1000))};
+        if (!store.value()->Insert(row, with).ok()) _exit(4);
         id += '\n';
         if (::write(out, id.data(), id.size()) < 0) _exit(5);
       }
@@ -250,6 +316,21 @@ std::vector<std::string> KillAfter(pid_t child, int in, std::chrono::microsecond
   return ids;
 }
 
+// Every row that is there, acknowledged or not, is there with its line of the audit, its usage record
+// and what it holds.
+void ExpectOneOfEachPerRow(Store& store) {
+  const std::uint64_t rows = store.CountUnfinished(kKind).value();
+  const Status held = store.VerifyQuotaUse();
+  EXPECT_TRUE(held.ok()) << held.error().message();
+  const std::int64_t count = store.GetQuotaUse(OrgId("1")).value().of(QuotaGroup::kTrain).count;
+  EXPECT_EQ(static_cast<std::uint64_t>(count), rows);
+  const AuditVerdict verdict = store.VerifyAudit().value();
+  EXPECT_EQ(verdict.wrong, 0U) << verdict.message;
+  EXPECT_EQ(verdict.lines, rows);
+  const auto used = store.ReadUsage(Days(UsageQuery::By::kDay, 1)).value();
+  EXPECT_EQ(used.empty() ? 0 : used[0].sums.held_ms, static_cast<std::int64_t>(rows) * 1000);
+}
+
 TEST_F(SqliteStoreTest, WhatWasAcknowledgedSurvivesKillMinusNine) {
   const unsigned seed = std::random_device()();
   std::cout << "seed " << seed << "\n";
@@ -271,6 +352,7 @@ TEST_F(SqliteStoreTest, WhatWasAcknowledgedSurvivesKillMinusNine) {
       ASSERT_TRUE(store->Get(kKind, ResourceId(id)).ok()) << "lost: " << id << ", seed " << seed;
       ASSERT_EQ(store->Events(kKind, ResourceId(id)).value().size(), 1U) << id;
     }
+    ExpectOneOfEachPerRow(*store);
   }
   EXPECT_GE(acknowledged.size(), 12U);
 }
@@ -280,11 +362,12 @@ TEST_F(SqliteStoreTest, WhatWasAcknowledgedSurvivesKillMinusNine) {
 void FillUntilRefused(Store& store, int first, std::vector<std::string>& kept) {
   Row row = MakeRow("", "");
   row.wish.assign(20000, 'w');
+  row.reserved = Holds(2);
   for (int i = first; i < first + 2000; ++i) {
     const std::string id = std::to_string(i);
     row.meta.id = ResourceId(id);
     row.meta.name = id;
-    const auto inserted = store.Insert(row, {{MakeEvent(1, "A")}});
+    const auto inserted = store.Insert(row, Audited("create"));
     if (inserted.ok()) {
       kept.push_back(id);
       continue;
@@ -305,9 +388,15 @@ void FillUntilRefused(Store& store, int first, std::vector<std::string>& kept) {
 void ExpectWhole(const std::filesystem::path& file, const std::vector<std::string>& kept) {
   const auto store = OpenStore(file);
   ASSERT_NE(store, nullptr);
+  std::int64_t held = 0;
   for (const std::string& id : kept) {
     ASSERT_TRUE(store->Get(kKind, ResourceId(id)).ok()) << id;
+    if (id != "after") held += 2;
   }
+  EXPECT_EQ(store->GetQuotaUse(OrgId("1")).value().of(QuotaGroup::kTrain).gpus, held);
+  EXPECT_TRUE(store->VerifyQuotaUse().ok());
+  EXPECT_EQ(store->VerifyAudit().value().wrong, 0U);
+  EXPECT_EQ(store->VerifyAudit().value().lines, static_cast<std::uint64_t>(held / 2));
   const auto db = sqlite::Database::Open(file, sqlite::Access::kRead);
   ASSERT_TRUE(db.ok());
   sqlite::Query check(*db.value(), "PRAGMA integrity_check");

@@ -16,8 +16,8 @@ std::int64_t SteadyNow() {
 
 }  // namespace
 
-WriteQueue::WriteQueue(std::unique_ptr<Database> db)
-    : db_(std::move(db)), next_checkpoint_(kCheckpointPages), thread_([this] { Loop(); }) {}
+WriteQueue::WriteQueue(std::unique_ptr<Database> db, Companion& companion)
+    : db_(std::move(db)), companion_(companion), next_checkpoint_(kCheckpointPages), thread_([this] { Loop(); }) {}
 
 WriteQueue::~WriteQueue() {
   {
@@ -75,6 +75,7 @@ void WriteQueue::Commit(Batch& batch) {
   }
   last_success_.store(-1);
   if (db_->InTransaction()) (void)db_->Execute("ROLLBACK").ok();
+  companion_.TakeBackBatch();
   if (!failed_before) {  // once, not for each write that a full disk refuses
     LogError("store: writes fail",
              {{"error", committed.error().message()}, {"detail", committed.error().detail()}});
@@ -86,19 +87,25 @@ void WriteQueue::Commit(Batch& batch) {
 
 Status WriteQueue::RunInTransaction(Batch& batch) {
   CML_RETURN_IF_ERROR(db_->Execute("BEGIN IMMEDIATE"));
+  CML_RETURN_IF_ERROR(companion_.StartBatch(*db_));
   for (Item* item : batch.items) CML_RETURN_IF_ERROR(RunInSavepoint(*item));
+  CML_RETURN_IF_ERROR(companion_.EndBatch(*db_));
   return Query(*db_, "COMMIT").Run();
 }
 
 Status WriteQueue::RunInSavepoint(Item& item) {
   CML_RETURN_IF_ERROR(Query(*db_, "SAVEPOINT w").Run());
+  companion_.StartWork();
   item.result = (*item.work)(*db_);
   // A full disk or a read error makes SQLite take back the whole transaction.
   if (!db_->InTransaction()) {
     return item.result.ok() ? Error(Code::kInternal, "a write ended the transaction of others")
                             : item.result.error();
   }
-  if (!item.result.ok()) CML_RETURN_IF_ERROR(Query(*db_, "ROLLBACK TO w").Run());
+  if (!item.result.ok()) {
+    companion_.TakeBackWork();
+    CML_RETURN_IF_ERROR(Query(*db_, "ROLLBACK TO w").Run());
+  }
   return Query(*db_, "RELEASE w").Run();
 }
 

@@ -24,7 +24,19 @@ class WriteQueue {
   // Runs on the queue's thread, inside a transaction. An error takes its changes back.
   using Work = std::function<Status(Database&)>;
 
-  explicit WriteQueue(std::unique_ptr<Database> db);
+  // What works keep in memory beside the database, told what becomes of the works. All on the
+  // queue's thread. It must outlive the queue.
+  class Companion {
+   public:
+    virtual ~Companion() = default;
+    virtual Status StartBatch(Database& db) = 0;  // the transaction has begun
+    virtual void StartWork() = 0;
+    virtual void TakeBackWork() = 0;              // what this work did is not so
+    virtual Status EndBatch(Database& db) = 0;    // the commit follows
+    virtual void TakeBackBatch() = 0;             // nothing that any of them did is so
+  };
+
+  WriteQueue(std::unique_ptr<Database> db, Companion& companion);
   ~WriteQueue();  // what was queued is still written
   WriteQueue(const WriteQueue&) = delete;
   WriteQueue& operator=(const WriteQueue&) = delete;
@@ -52,6 +64,7 @@ class WriteQueue {
   void CheckpointWhenDue();
 
   std::unique_ptr<Database> db_;  // the thread's alone
+  Companion& companion_;          // the thread's alone
   int next_checkpoint_;           // the thread's alone: size of the log, in pages
   bool failing_ = false;          // the thread's alone: did the newest commit fail?
 

@@ -13,6 +13,7 @@ struct Head {
   std::int64_t serial = 0;
   std::string org;
   std::int64_t revision = 0;
+  Reservation reserved;
 };
 
 Error Named(Code code, ResourceKind kind, std::string_view subject, std::string_view what) {
@@ -28,6 +29,7 @@ Result<Head> GetHead(Database& db, ResourceKind kind, const ResourceId& id) {
   head.serial = query.Number();
   head.org = query.Text();
   head.revision = query.Number();
+  CML_ASSIGN_OR_RETURN(head.reserved, ReadReservation(query));
   return head;
 }
 
@@ -73,9 +75,18 @@ Status AppendEvent(Database& db, const Head& head, const Event& event) {
       .Run();
 }
 
-Status AppendEvents(Database& db, const Head& head, const std::vector<Event>& events) {
-  for (const Event& event : events) CML_RETURN_IF_ERROR(AppendEvent(db, head, event));
-  return Ok{};
+// What follows the change of a row.
+Status Finish(Writer w, const Head& head, Prepared& with) {
+  for (const Event& event : with.with->events) CML_RETURN_IF_ERROR(AppendEvent(w.db, head, event));
+  return WriteAlongside(w, with);
+}
+
+// The row holds `to` from now on.
+Status Hold(Writer w, const Head& head, const Reservation& to, Ledger::Check check) {
+  if (head.reserved == to) return Ok{};
+  CML_RETURN_IF_ERROR(w.ledger.Reserve(w.db, OrgId(head.org), {head.reserved, to, check}));
+  Query query(w.db, sql::kSaveHeld);
+  return BindReservation(query, to).Bind(head.serial).Run();
 }
 
 Error NameTaken(const Row& row) {
@@ -98,16 +109,6 @@ Status CheckLeader(Database& db, LeaderToken leader) {
   return Query(db, sql::kRaiseNumber).Bind(ToNumber(leader)).Bind(std::string_view("leader")).Run();
 }
 
-Result<std::int64_t> NextNumber(Database& db, std::string_view name) {
-  Query query(db, sql::kNextNumber);
-  query.Bind(name);
-  CML_ASSIGN_OR_RETURN(const bool found, query.Step());
-  if (!found) return Error(Code::kDataLoss, "the database lacks the number " + Quote(name));
-  const std::int64_t number = query.Number();
-  CML_RETURN_IF_ERROR(query.Run());
-  return number;
-}
-
 Result<bool> Exists(Database& db, const char* sql, std::string_view value) {
   Query query(db, sql);
   return query.Bind(value).Step();
@@ -115,47 +116,11 @@ Result<bool> Exists(Database& db, const char* sql, std::string_view value) {
 
 }  // namespace
 
-Status InsertOrg(Database& db, Org& org) {
-  CML_ASSIGN_OR_RETURN(const bool taken, Exists(db, sql::kGetOrgByName, org.name));
-  if (taken) {
-    return Error(Code::kAlreadyExists, "organisation " + Quote(org.name) + " exists already");
-  }
-  if (org.id.empty()) {
-    CML_ASSIGN_OR_RETURN(const std::int64_t number, NextNumber(db, "org"));
-    org.id = OrgId(std::to_string(number));
-  } else if (const auto number = ParseInt(org.id.str()); number) {
-    CML_RETURN_IF_ERROR(
-        Query(db, sql::kRaiseNumber).Bind(*number).Bind(std::string_view("org")).Run());
-  }
-  Status inserted = Query(db, sql::kInsertOrg)
-                        .Bind(org.id.str())
-                        .Bind(org.name)
-                        .Bind(ToNumber(org.created))
-                        .Bind(org.unix_uid)
-                        .Run();
-  if (!inserted.ok() && inserted.error().code() == Code::kAlreadyExists) {
-    return Error(Code::kAlreadyExists, "organisation id " + Quote(org.id.str()) + " is taken");
-  }
-  return inserted;
-}
-
-Status PutKey(Database& db, const ApiKey& key) {
-  return Query(db, sql::kPutKey)
-      .Bind(key.access_key.str())
-      .Bind(key.org.str())
-      .Bind(ToString(key.role))
-      .Bind(key.sealed_secret)
-      .Bind(key.label)
-      .Bind(std::int64_t{key.disabled})
-      .Bind(ToNumber(key.created))
-      .Run();
-}
-
-Status InsertRow(Database& db, const Row& row, const Alongside& with) {
+Status InsertRow(Writer w, const Row& row, Prepared& with) {
   Head head;
   head.org = row.meta.org.str();
   {
-    Query query(db, sql::kInsertResource);
+    Query query(w.db, sql::kInsertResource);
     query.Bind(row.meta.id.str())
         .Bind(ToString(row.kind))
         .Bind(row.meta.org.str())
@@ -167,22 +132,24 @@ Status InsertRow(Database& db, const Row& row, const Alongside& with) {
         .Bind(row.state)
         .Bind(std::int64_t{row.live})
         .Bind(std::int64_t{row.unfinished});
-    const Result<bool> inserted = query.Step();
+    const Result<bool> inserted = BindReservation(query, row.reserved).Step();
     if (!inserted.ok()) {
       if (inserted.error().code() != Code::kAlreadyExists) return inserted.error();
-      CML_ASSIGN_OR_RETURN(const bool id_taken, Exists(db, sql::kGetAnyHead, row.meta.id.str()));
+      CML_ASSIGN_OR_RETURN(const bool id_taken, Exists(w.db, sql::kGetAnyHead, row.meta.id.str()));
       if (!id_taken) return NameTaken(row);
       return Named(Code::kConflict, row.kind, row.meta.id.str(), "is an id in use; take a new one");
     }
     head.serial = query.Number();
     CML_RETURN_IF_ERROR(query.Run());
   }
-  return AppendEvents(db, head, with.events);
+  CML_RETURN_IF_ERROR(
+      w.ledger.Reserve(w.db, row.meta.org, {head.reserved, row.reserved, Ledger::Check::kQuota}));
+  return Finish(w, head, with);
 }
 
-Status SaveWish(Database& db, const Row& row, const Alongside& with) {
-  CML_ASSIGN_OR_RETURN(const Head head, GetHeadAt(db, row));
-  Status saved = Query(db, sql::kSaveWish)
+Status SaveWish(Writer w, const Row& row, Prepared& with) {
+  CML_ASSIGN_OR_RETURN(const Head head, GetHeadAt(w.db, row));
+  Status saved = Query(w.db, sql::kSaveWish)
                      .Bind(row.wish)
                      .Bind(std::int64_t{row.live})
                      .Bind(std::int64_t{row.unfinished})
@@ -192,27 +159,33 @@ Status SaveWish(Database& db, const Row& row, const Alongside& with) {
   if (!saved.ok()) {
     return saved.error().code() == Code::kAlreadyExists ? NameTaken(row) : saved.error();
   }
-  return AppendEvents(db, head, with.events);
+  CML_RETURN_IF_ERROR(Hold(w, head, row.reserved, Ledger::Check::kQuota));
+  return Finish(w, head, with);
 }
 
-Status SaveRecord(Database& db, const Row& row, LeaderToken leader, const Alongside& with) {
-  CML_RETURN_IF_ERROR(CheckLeader(db, leader));
-  CML_ASSIGN_OR_RETURN(const Head head, GetHeadAt(db, row));
-  CML_RETURN_IF_ERROR(Query(db, sql::kSaveRecord)
+Status SaveRecord(Writer w, const Row& row, LeaderToken leader, Prepared& with) {
+  CML_RETURN_IF_ERROR(CheckLeader(w.db, leader));
+  CML_ASSIGN_OR_RETURN(const Head head, GetHeadAt(w.db, row));
+  CML_RETURN_IF_ERROR(Query(w.db, sql::kSaveRecord)
                           .Bind(row.record)
                           .Bind(row.state)
                           .Bind(std::int64_t{row.unfinished})
                           .Bind(ToNumber(row.meta.updated))
                           .Bind(head.serial)
                           .Run());
-  return AppendEvents(db, head, with.events);
+  CML_RETURN_IF_ERROR(Hold(w, head, row.reserved, Ledger::Check::kNothing));
+  return Finish(w, head, with);
 }
 
-Status EraseRow(Database& db, const Row& row, LeaderToken leader) {
-  CML_RETURN_IF_ERROR(CheckLeader(db, leader));
-  CML_ASSIGN_OR_RETURN(const Head head, GetHeadAt(db, row));
-  CML_RETURN_IF_ERROR(Query(db, sql::kEraseEvents).Bind(head.serial).Run());
-  return Query(db, sql::kEraseResource).Bind(head.serial).Run();
+Status EraseRow(Writer w, const Row& row, LeaderToken leader, Prepared& with) {
+  CML_RETURN_IF_ERROR(CheckLeader(w.db, leader));
+  CML_ASSIGN_OR_RETURN(const Head head, GetHeadAt(w.db, row));
+  const Reservation nothing{head.reserved.group, {}};
+  CML_RETURN_IF_ERROR(
+      w.ledger.Reserve(w.db, OrgId(head.org), {head.reserved, nothing, Ledger::Check::kNothing}));
+  CML_RETURN_IF_ERROR(Query(w.db, sql::kEraseEvents).Bind(head.serial).Run());
+  CML_RETURN_IF_ERROR(Query(w.db, sql::kEraseResource).Bind(head.serial).Run());
+  return WriteAlongside(w, with);
 }
 
 Status AddEvent(Database& db, ResourceKind kind, const ResourceId& id, const Event& event) {

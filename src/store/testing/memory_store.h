@@ -7,11 +7,13 @@
 #include <fstream>
 #include <map>
 #include <mutex>
+#include <set>
 #include <tuple>
 #include <utility>
 
 #include "base/strings.h"
 #include "store/store.h"
+#include "store/testing/memory_ledger.h"
 
 namespace cml::store::testing {
 
@@ -25,18 +27,47 @@ class MemoryStore final : public Store {
     failure_.emplace(when, std::move(error));
   }
 
-  Result<Org> CreateOrg(const Org& org, const Alongside& = {}) override {
+  Result<Org> CreateOrg(const Org& org, const Alongside& with = {}) override {
     return Do([&]() -> Result<Org> {
-      for (const auto& [id, other] : orgs_) {
-        if (other.name == org.name || id == org.id) {
-          return Error(Code::kAlreadyExists, "organisation " + Quote(org.name) + " exists already");
-        }
-      }
+      CML_RETURN_IF_ERROR(CheckName(org));
+      const bool uid_gone = org.unix_uid != 0 && gone_uids_.contains(org.unix_uid);
+      if (orgs_.contains(org.id) || gone_orgs_.contains(org.id) || uid_gone) return OrgExists(org);
+      CML_RETURN_IF_ERROR(ledger_.CheckAlongside(with));
       Org made = org;
       if (made.id.empty()) made.id = OrgId(std::to_string(last_org_ + 1));
       last_org_ = std::max(last_org_, ParseInt(made.id.str()).value_or(0));
       orgs_[made.id] = made;
+      ledger_.Apply(with);
       return made;
+    });
+  }
+  Status UpdateOrg(const Org& org, const Alongside& with = {}) override {
+    return Do([&]() -> Status {
+      CML_RETURN_IF_ERROR(Lookup(orgs_, org.id, "organisation"));
+      CML_RETURN_IF_ERROR(CheckName(org));
+      CML_RETURN_IF_ERROR(ledger_.CheckAlongside(with));
+      Org& kept = orgs_[org.id];
+      const Org was = std::exchange(kept, org);
+      kept.created = was.created;
+      if (was.unix_uid != 0) kept.unix_uid = was.unix_uid;
+      ledger_.Apply(with);
+      return Ok{};
+    });
+  }
+  Status EraseOrg(const OrgId& id, const Alongside& with = {}) override {
+    return Do([&]() -> Status {
+      CML_ASSIGN_OR_RETURN(const Org org, Lookup(orgs_, id, "organisation"));
+      if (std::ranges::any_of(entries_, [&](const auto& e) { return e.second.row.meta.org == id; })) {
+        return Error(Code::kFailedPrecondition, "organisation " + Quote(org.name) + " still has resources");
+      }
+      CML_RETURN_IF_ERROR(ledger_.CheckAlongside(with));
+      orgs_.erase(id);
+      gone_orgs_.insert(id);
+      if (org.unix_uid != 0) gone_uids_.insert(org.unix_uid);
+      std::erase_if(keys_, [&](const auto& pair) { return pair.second.org == id; });
+      ledger_.Forget(id);
+      ledger_.Apply(with);
+      return Ok{};
     });
   }
   Result<Org> GetOrg(const OrgId& id) override {
@@ -50,9 +81,32 @@ class MemoryStore final : public Store {
       return all;
     });
   }
-  Status PutKey(const ApiKey& key, const Alongside& = {}) override {
+  Status PutKey(const ApiKey& key, const Alongside& with = {}) override {
     return Do([&]() -> Status {
-      keys_[key.access_key] = key;
+      CML_RETURN_IF_ERROR(ledger_.CheckAlongside(with));
+      const auto [at, is_new] = keys_.try_emplace(key.access_key, key);
+      const SysTime last_used = at->second.last_used;
+      at->second = key;
+      at->second.last_used = last_used;
+      ledger_.Apply(with);
+      return Ok{};
+    });
+  }
+  Status EraseKey(const AccessKey& key, const Alongside& with = {}) override {
+    return Do([&]() -> Status {
+      CML_RETURN_IF_ERROR(Lookup(keys_, key, "key"));
+      CML_RETURN_IF_ERROR(ledger_.CheckAlongside(with));
+      keys_.erase(key);
+      ledger_.Apply(with);
+      return Ok{};
+    });
+  }
+  Status TouchKeys(const std::vector<std::pair<AccessKey, SysTime>>& used) override {
+    return Do([&]() -> Status {
+      for (const auto& [key, when] : used) {
+        const auto at = keys_.find(key);
+        if (at != keys_.end()) at->second.last_used = std::max(at->second.last_used, when);
+      }
       return Ok{};
     });
   }
@@ -70,17 +124,47 @@ class MemoryStore final : public Store {
     });
   }
 
+  Result<Quota> GetQuota(const OrgId& org) override {
+    return Do([&]() -> Result<Quota> { return ledger_.QuotaOf(org); });
+  }
+  Status PutQuota(const OrgId& org, const Quota& quota, const Alongside& with = {}) override {
+    return Do([&]() -> Status {
+      CML_RETURN_IF_ERROR(ledger_.CheckAlongside(with));
+      ledger_.PutQuota(org, quota);
+      ledger_.Apply(with);
+      return Ok{};
+    });
+  }
+  Result<QuotaUse> GetQuotaUse(const OrgId& org) override {
+    return Do([&]() -> Result<QuotaUse> { return ledger_.UseOf(org); });
+  }
+  Status VerifyQuotaUse() override {
+    return Do([&]() -> Status {
+      std::map<OrgId, QuotaUse> sums;
+      for (const auto& [id, entry] : entries_) {
+        sums[entry.row.meta.org].of(entry.row.reserved.group) += entry.row.reserved.amounts;
+      }
+      for (const auto& [org, use] : ledger_.uses()) {
+        if (sums[org].groups != use.groups) return Error(Code::kDataLoss, "the sums of " + org.str() + " are wrong");
+      }
+      return Ok{};
+    });
+  }
+
   Result<Revision> Insert(const Row& row, const Alongside& with) override {
     return Do([&]() -> Result<Revision> {
       if (NameTaken(row)) return Exists(row);
       if (entries_.contains(row.meta.id)) {
         return Error(Code::kConflict, "id " + Quote(row.meta.id.str()) + " is in use");
       }
+      CML_RETURN_IF_ERROR(ledger_.CheckReserve(row.meta.org, {}, row.reserved));
+      CML_RETURN_IF_ERROR(ledger_.CheckAlongside(with));
       Entry& entry = entries_[row.meta.id];
       entry.row = row;
-      entry.row.revision = Revision{1};
-      for (const Event& event : with.events) Append(entry, event);
-      return entry.row.revision;
+      entry.row.reserved = {};
+      Row first = row;
+      first.revision = Revision{0};
+      return Finish(entry, first, with);
     });
   }
   Result<Row> Find(ResourceKind kind, const OrgId& org, const std::string& name) override {
@@ -128,9 +212,11 @@ class MemoryStore final : public Store {
     return Do([&]() -> Result<Revision> {
       CML_ASSIGN_OR_RETURN(Entry* const entry, Expect(row));
       if (!entry->row.live && NameTaken(row)) return Exists(row);
+      CML_RETURN_IF_ERROR(ledger_.CheckReserve(entry->row.meta.org, entry->row.reserved, row.reserved));
+      CML_RETURN_IF_ERROR(ledger_.CheckAlongside(with));
       entry->row.wish = row.wish;
       entry->row.live = row.live;
-      return Finish(*entry, row, with.events);
+      return Finish(*entry, row, with);
     });
   }
   Result<Revision> SaveRecord(const Row& row, LeaderToken leader,
@@ -138,18 +224,22 @@ class MemoryStore final : public Store {
     return Do([&]() -> Result<Revision> {
       CML_RETURN_IF_ERROR(CheckLeader(leader));
       CML_ASSIGN_OR_RETURN(Entry* const entry, Expect(row));
+      CML_RETURN_IF_ERROR(ledger_.CheckAlongside(with));
       leader_ = leader;
       entry->row.record = row.record;
       entry->row.state = row.state;
-      return Finish(*entry, row, with.events);
+      return Finish(*entry, row, with);
     });
   }
-  Status Erase(const Row& row, LeaderToken leader, const Alongside& = {}) override {
+  Status Erase(const Row& row, LeaderToken leader, const Alongside& with = {}) override {
     return Do([&]() -> Status {
       CML_RETURN_IF_ERROR(CheckLeader(leader));
-      CML_RETURN_IF_ERROR(Expect(row));
+      CML_ASSIGN_OR_RETURN(Entry* const entry, Expect(row));
+      CML_RETURN_IF_ERROR(ledger_.CheckAlongside(with));
       leader_ = leader;
+      ledger_.Reserve(entry->row.meta.org, entry->row.reserved, {});
       entries_.erase(row.meta.id);
+      ledger_.Apply(with);
       return Ok{};
     });
   }
@@ -177,18 +267,31 @@ class MemoryStore final : public Store {
     });
   }
 
-  Status UpdateOrg(const Org&, const Alongside&) override { return NotYet(); }
-  Status EraseOrg(const OrgId&, const Alongside&) override { return NotYet(); }
-  Status EraseKey(const AccessKey&, const Alongside&) override { return NotYet(); }
-  Status TouchKeys(const std::vector<std::pair<AccessKey, SysTime>>&) override { return NotYet(); }
-  Result<Quota> GetQuota(const OrgId&) override { return NotYet(); }
-  Status PutQuota(const OrgId&, const Quota&, const Alongside&) override { return NotYet(); }
-  Result<QuotaUse> GetQuotaUse(const OrgId&) override { return NotYet(); }
-  Status Commit(const Alongside&) override { return NotYet(); }
-  Result<Document> GetDocument(DocumentKind, const OrgId&, const std::string&) override { return NotYet(); }
-  Result<std::vector<Document>> ListDocuments(const DocumentQuery&) override { return NotYet(); }
-  Result<std::vector<AuditLine>> ReadAudit(const AuditQuery&) override { return NotYet(); }
-  Result<AuditVerdict> VerifyAudit() override { return NotYet(); }
+  Status Commit(const Alongside& all) override {
+    return Do([&]() -> Status {
+      CML_RETURN_IF_ERROR(ledger_.CheckAlongside(all));
+      ledger_.Apply(all);
+      return Ok{};
+    });
+  }
+  Result<Document> GetDocument(DocumentKind kind, const OrgId& org, const std::string& key) override {
+    return Do([&] { return ledger_.GetDocument(kind, org, key); });
+  }
+  Result<std::vector<Document>> ListDocuments(const DocumentQuery& query) override {
+    return Do([&]() -> Result<std::vector<Document>> { return ledger_.ListDocuments(query); });
+  }
+  Result<std::vector<AuditLine>> ReadAudit(const AuditQuery& query) override {
+    return Do([&]() -> Result<std::vector<AuditLine>> { return ledger_.ReadAudit(query); });
+  }
+  Result<AuditVerdict> VerifyAudit() override {
+    return Do([&]() -> Result<AuditVerdict> { return ledger_.VerifyAudit(); });
+  }
+  Result<std::vector<UsageRow>> ReadUsage(const UsageQuery& query) override {
+    return Do([&]() -> Result<std::vector<UsageRow>> { return ledger_.ReadUsage(query); });
+  }
+  Result<std::vector<UsageRecord>> ListUsage(const UsageListQuery& query) override {
+    return Do([&]() -> Result<std::vector<UsageRecord>> { return ledger_.ListUsage(query); });
+  }
 
   Status Ping() override {
     return Do([]() -> Status { return Ok{}; });
@@ -206,7 +309,6 @@ class MemoryStore final : public Store {
   }
 
  private:
-  static Error NotYet() { return {Code::kInternal, "this store does not keep that yet"}; }
   struct Entry {
     Row row;
     std::vector<Event> events;
@@ -274,12 +376,24 @@ class MemoryStore final : public Store {
     }
     entry.events.push_back(event);
   }
-  static Revision Finish(Entry& entry, const Row& row, const std::vector<Event>& events) {
+  Revision Finish(Entry& entry, const Row& row, const Alongside& with) {
+    ledger_.Reserve(entry.row.meta.org, entry.row.reserved, row.reserved);
+    entry.row.reserved = row.reserved;
     entry.row.unfinished = row.unfinished;
     entry.row.meta.updated = row.meta.updated;
     entry.row.revision = static_cast<Revision>(static_cast<std::uint64_t>(row.revision) + 1);
-    for (const Event& event : events) Append(entry, event);
+    for (const Event& event : with.events) Append(entry, event);
+    ledger_.Apply(with);
     return entry.row.revision;
+  }
+  static Error OrgExists(const Org& org) {
+    return {Code::kAlreadyExists, "organisation " + Quote(org.name) + " or its id or uid exists already"};
+  }
+  Status CheckName(const Org& org) const {
+    for (const auto& [id, other] : orgs_) {
+      if (other.name == org.name && id != org.id) return OrgExists(org);
+    }
+    return Ok{};
   }
   std::vector<ResourceId> Unfinished(ResourceKind kind) const {
     std::vector<const Row*> rows;
@@ -296,9 +410,12 @@ class MemoryStore final : public Store {
   std::optional<std::pair<FailWhen, Error>> failure_;
   std::map<OrgId, Org> orgs_;
   std::int64_t last_org_ = 0;
+  std::set<OrgId> gone_orgs_;
+  std::set<std::int64_t> gone_uids_;
   std::map<AccessKey, ApiKey> keys_;
   std::map<ResourceId, Entry> entries_;
   LeaderToken leader_{};
+  MemoryLedger ledger_;
 };
 
 }  // namespace cml::store::testing

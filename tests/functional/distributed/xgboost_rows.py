@@ -2,6 +2,7 @@
 import argparse
 import hashlib
 import os
+from contextlib import nullcontext
 
 import numpy
 import xgboost
@@ -30,7 +31,7 @@ def main():
         arguments = {"dmlc_communicator": "rabit", "dmlc_tracker_uri": host, "dmlc_tracker_port": port,
                      "dmlc_task_id": os.environ["DMLC_TASK_ID"], "dmlc_retry": 60}
     features, labels = census.read(args.train_files)
-    with collective.CommunicatorContext(**arguments):
+    with collective.CommunicatorContext(**arguments) if world > 1 else nullcontext():
         part = xgboost.DMatrix(features[rank::world], labels[rank::world])
         model = xgboost.train({"objective": "binary:logistic", "max_depth": 4, "nthread": 1}, part, args.rounds)
         rows = int(collective.allreduce(numpy.array([part.num_row()]), collective.Op.SUM)[0])
