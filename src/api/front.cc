@@ -35,7 +35,6 @@ constexpr std::array kLater = {
     Later{"/cloud_ml/v1/schedule", "schedules"},
     Later{"/cloud_ml/v1/ceph", "ceph volumes"},
     Later{"/cloud_ml/v1/secret", "secrets"},
-    Later{"/cloud_ml/v1/namespace", "namespaces"},
 };
 
 bool IsOurs(std::string_view path) {
@@ -130,6 +129,7 @@ Result<net::Response> Front::Run(const net::Request& request, const RouteTable::
     CML_RETURN_IF_ERROR(CheckRole(*match.route->rule, caller));
     // 4. For which organisation?
     CML_RETURN_IF_ERROR(ApplyOrgId(request, *match.route->rule, caller, all_organisations));
+    CML_RETURN_IF_ERROR(auth_.CheckOrg(caller, match.route->rule->effect));
   }
   // 5. The resource itself.
   return match.route->handle(Call{request, caller, match.params, all_organisations});

@@ -114,7 +114,8 @@ class TrainJobRoutes {
   Result<net::Response> Describe(const Call& call) {
     const std::string& name = call.params[0];
     const std::uint64_t stamp = d_.jobs.NameStamp(call.caller, name);
-    const std::string key = call.caller.org.str() + "/" + name;
+    // With the version of the organisations' names, which stand in the answer, too.
+    const std::string key = fmt::format("{}/{}/{}", call.caller.org.str(), d_.orgs.names_version(), name);
     if (auto kept = answers_.Find(key, stamp)) return JsonResponse(200, *std::move(kept));
     CML_ASSIGN_OR_RETURN(const TrainJob job, d_.jobs.Describe(call.caller, name));
     net::Response answer = One(job);

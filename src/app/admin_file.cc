@@ -53,9 +53,12 @@ Status EnsureAdminFile(const std::filesystem::path& file, const std::string& end
     root = std::move(parsed).value();
     if (root.Get(kEndpoint).Str() == endpoint) return Ok{};
   } else if (text.error().code() == Code::kNotFound) {
-    CML_ASSIGN_OR_RETURN(const auto key, orgs.CreateKey(org, KeyRole::kPlatformAdmin, "administrator"));
-    LogInfo("a new administrator's key is in admin.json", {{"access_key", key.access_key.str()}});
-    root = NewFile(key);
+    CML_ASSIGN_OR_RETURN(const auto made, orgs.MakeAdministratorKey(org));
+    for (const AccessKey& old : made.disabled) {
+      LogWarning("the administrator's key of a lost admin.json is disabled", {{"access_key", old.str()}});
+    }
+    LogInfo("a new administrator's key is in admin.json", {{"access_key", made.key.access_key.str()}});
+    root = NewFile(made.key);
   } else {
     return std::move(text).error();
   }

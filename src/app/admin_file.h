@@ -10,8 +10,8 @@
 namespace cml::app {
 
 // Makes the file with a new key where there is none; where there is one, only brings its endpoint
-// up to date. A lost file is so replaced by a start of the server: who can write the data folder
-// is its administrator.
+// up to date. A lost file is so replaced by a start of the server, and the key that was in it is
+// disabled: who can write the data folder is its administrator.
 Status EnsureAdminFile(const std::filesystem::path& file, const std::string& endpoint,
                        const OrgId& org, service::Orgs& orgs);
 

@@ -90,6 +90,9 @@ TEST_F(AdminFileTest, ALostFileIsReplaced) {
   std::filesystem::remove(file_);
   ASSERT_TRUE(Ensure("http://h:1").ok());
   EXPECT_NE(Read().Get("xiaomi_access_key_id").Str(), key);
+  // Who found the lost one cannot use it.
+  EXPECT_FALSE(orgs_.Key(AccessKey{key}).value()->ValidAt(clock_.Now()));
+  EXPECT_TRUE(orgs_.Key(AccessKey{Read().Get("xiaomi_access_key_id").Str()}).value()->ValidAt(clock_.Now()));
   EXPECT_EQ(Keys(), 2U);
 }
 

@@ -15,6 +15,7 @@
 #include "api/auth/authenticator.h"
 #include "api/front.h"
 #include "api/objects/object_routes.h"
+#include "api/orgs.h"
 #include "api/platform.h"
 #include "api/train_jobs.h"
 #include "app/admin_file.h"
@@ -30,14 +31,18 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "control/admission_desk.h"
+#include "control/org_controller.h"
 #include "control/runner.h"
 #include "control/train_job_controller.h"
 #include "core/quantity.h"
 #include "crypto/seal.h"
 #include "net/http_server.h"
 #include "objectstore/filesystem/filesystem_store.h"
+#include "service/keys.h"
+#include "service/org_admin.h"
 #include "service/orgs.h"
 #include "service/train_jobs.h"
+#include "service/users.h"
 #include "store/sqlite/sqlite_store.h"
 
 namespace cml::app {
@@ -47,7 +52,8 @@ namespace fs = std::filesystem;
 namespace local = backends::local;
 
 constexpr std::chrono::seconds kDrain{8};
-constexpr const char* kDefaultBucket = "default";
+constexpr std::chrono::minutes kFlushUses{1};    // when keys were last used
+const ResourceId kKeyUses{"key uses"};          // beside the numbers of organisations
 constexpr const char* kDefaultFramework = "tensorflow";
 constexpr std::int64_t kMostProcesses = 4096;  // and threads, of one replica
 
@@ -147,6 +153,8 @@ class Server {
     if (front_) front_->BeginDrain();
     if (http_) http_->Drain(kDrain);
     if (runner_) runner_->Stop();
+    if (org_runner_) org_runner_->Stop();
+    if (orgs_) (void)orgs_->FlushUses().ok();
   }
 
  private:
@@ -160,8 +168,11 @@ class Server {
     first_start_ = first.created;
     CML_ASSIGN_OR_RETURN(objects_, objectstore::FilesystemStore::Open(
         config_.data / "objects", [this](const OrgId& org) { return OwnerOf(org); }));
-    const Status made = objects_->MakeBucket(first_org_.id, kDefaultBucket);
-    if (!made.ok() && made.error().code() != Code::kAlreadyExists) return made;
+    org_admin_ = std::make_unique<service::OrgAdmin>(service::OrgAdmin::Deps{
+        *orgs_, *objects_, clock_, [this](const Org& org) { OrgChanged(org); }});
+    CML_RETURN_IF_ERROR(org_admin_->Repair());
+    keys_ = std::make_unique<service::Keys>(service::Keys::Deps{*store_, *orgs_, clock_});
+    users_ = std::make_unique<service::Users>(service::Users::Deps{*store_, *orgs_, *keys_, clock_});
     rows_ = std::make_unique<store::TrainJobRows>(*store_);
     return Ok{};
   }
@@ -198,13 +209,43 @@ class Server {
     CML_RETURN_IF_ERROR(rows_->RepairReservations(leader));
     desk_ = std::make_unique<control::AdmissionDesk>([this](const ResourceId& id) { runner_->Notify(id); });
     controller_ = std::make_unique<control::TrainJobController>(control::TrainJobController::Deps{
-        *rows_, *backend_, *desk_, ports_, clock_, std::string(PackageInstaller()), leader});
+        *rows_, *backend_, *desk_, ports_, clock_, std::string(PackageInstaller()), leader,
+        [this](const OrgId& org) { return orgs_->WhyHeldBack(org); }});
     runner_ = std::make_unique<control::Runner>(
         [this](const ResourceId& id) { return controller_->Step(id); }, control::Runner::Options{});
     backend_->OnChange([this](const RunKey& key) { runner_->Notify(key.resource); });
     CML_ASSIGN_OR_RETURN(const auto unfinished, controller_->Recover());
     for (const ResourceId& id : unfinished) runner_->Notify(id);
+    return MakeOrgControl();
+  }
+
+  // The deletion of organisations; and, as it has a thread to lend, when keys were last used.
+  Status MakeOrgControl() {
+    org_controller_ = std::make_unique<control::OrgController>(control::OrgController::Deps{
+        *store_, *rows_, clock_, [this](const OrgId& org) { return objects_->RemoveAllOf(org); },
+        [this](const OrgId& org) { return orgs_->Erase(org); },
+        [this](const ResourceId& id) { runner_->Notify(id); }});
+    control::Runner::Options options;
+    options.workers = 1;
+    org_runner_ = std::make_unique<control::Runner>(
+        [this](const ResourceId& id) -> Result<control::Next> {
+          if (id != kKeyUses) return org_controller_->Step(OrgId{id.str()});
+          CML_RETURN_IF_ERROR(orgs_->FlushUses());
+          return control::Next::Later(kFlushUses);
+        },
+        options);
+    CML_ASSIGN_OR_RETURN(const auto leaving, org_controller_->Recover());
+    for (const OrgId& org : leaving) org_runner_->Notify(ResourceId{org.str()});
+    org_runner_->Notify(kKeyUses);
     return Ok{};
+  }
+
+  // Its deletion goes on; what waits of it learns that it may, or may not, start.
+  void OrgChanged(const Org& org) {
+    org_runner_->Notify(ResourceId{org.id.str()});
+    const auto unfinished = rows_->ListUnfinished();
+    if (!unfinished.ok()) return;  // they look again by themselves
+    for (const ResourceId& id : unfinished.value()) runner_->Notify(id);
   }
 
   Status MakeApi() {
@@ -220,13 +261,20 @@ class Server {
       return backend_->LogOf(key, role, index);
     }});
     api::AddPlatformRoutes(table, PlatformDeps());
+    api::AddOrgRoutes(table, *org_admin_);
+    api::AddUserRoutes(table, *users_);
+    api::AddKeyRoutes(table, *keys_, clock_);
+    api::AddNamespaceRoutes(table, {*org_admin_, *users_, *store_, clock_});
     object_routes_ = std::make_unique<api::objects::ObjectRoutes>(
         *objects_,
         [this](const AccessKey& key) -> Result<api::objects::Caller> {
           CML_ASSIGN_OR_RETURN(auto identity, auth_->Identify(key));
-          const auto access = service::MayWrite(identity.caller) ? api::objects::Access::kReadWrite
-                                                                 : api::objects::Access::kRead;
-          return api::objects::Caller{identity.caller.org, std::move(identity.secret), access};
+          api::objects::Caller caller{identity.caller.org, std::move(identity.secret)};
+          const Status may = orgs_->MayChange(identity.caller);
+          if (!may.ok()) caller.why_read_only = may.error().message();
+          if (!may.ok() || !service::MayWrite(identity.caller)) caller.access = api::objects::Access::kRead;
+          caller.signature_good = [this, key = std::move(identity.key)] { key->UsedAt(clock_.Now()); };
+          return caller;
         },
         clock_);
     front_ = std::make_unique<api::Front>(
@@ -302,10 +350,7 @@ class Server {
     return line;
   }
 
-  uid_t UidOf(const OrgId& org) {
-    const auto found = orgs_->Find(org);
-    return found.ok() ? static_cast<uid_t>(found.value().unix_uid) : 65534;
-  }
+  uid_t UidOf(const OrgId& org) { return static_cast<uid_t>(orgs_->UidOf(org)); }
   std::optional<objectstore::FilesystemStore::Owner> OwnerOf(const OrgId& org) {
     if (::geteuid() != 0) return std::nullopt;
     const uid_t uid = UidOf(org);
@@ -327,6 +372,9 @@ class Server {
   std::unique_ptr<SealedBox> box_;
   std::unique_ptr<service::Orgs> orgs_;
   std::unique_ptr<objectstore::FilesystemStore> objects_;
+  std::unique_ptr<service::OrgAdmin> org_admin_;
+  std::unique_ptr<service::Keys> keys_;
+  std::unique_ptr<service::Users> users_;
   std::unique_ptr<store::TrainJobRows> rows_;
   local::Catalog catalog_;
   std::unique_ptr<PackageFetch> fetch_;
@@ -339,6 +387,8 @@ class Server {
                            }};
   std::unique_ptr<control::TrainJobController> controller_;
   std::unique_ptr<control::Runner> runner_;
+  std::unique_ptr<control::OrgController> org_controller_;
+  std::unique_ptr<control::Runner> org_runner_;
   std::unique_ptr<service::TrainJobs> jobs_;
   std::unique_ptr<api::Authenticator> auth_;
   std::unique_ptr<api::objects::ObjectRoutes> object_routes_;

@@ -26,8 +26,11 @@ class Context {
   const Typed& flags() const { return flags_; }  // global options
   SysTime Now() const { return terminal_.clock().Now(); }
 
-  // Before the first call of rest(): act on this organisation, whatever the flags say.
-  void ActFor(const std::string& org_id) { flags_.Add("org_id", org_id); }
+  // Act on this organisation from the next rest() on, whatever the flags say.
+  void ActFor(const std::string& org_id) {
+    flags_.Add("org_id", org_id);
+    rest_.reset();
+  }
 
   // Reads the configuration at the first call.
   Result<const Settings*> settings();

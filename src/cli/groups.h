@@ -12,6 +12,9 @@ std::vector<Command> FrameworkCommands();   // frameworks.cc
 std::vector<Command> RuntimeCommands();     // runtimes.cc
 std::vector<Command> FileCommands();        // fs.cc
 std::vector<Command> ConfigCommands();      // config_commands.cc
+std::vector<Command> OrgCommands();         // orgs.cc
+std::vector<Command> UserCommands();        // users.cc
+std::vector<Command> KeyCommands();         // keys.cc
 std::vector<Command> CompletionCommands();  // completion.cc
 
 // The administrator's grammar, made of those of `all` that it knows (admin.cc).

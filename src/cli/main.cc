@@ -84,7 +84,8 @@ const std::vector<Command>& AllCommands() {
   static const std::vector<Command> kCommands = [] {
     std::vector<Command> all;
     for (auto* group : {SubmitCommands, TrainJobCommands, FrameworkCommands, RuntimeCommands,
-                        FileCommands, ConfigCommands, CompletionCommands, OwnCommands}) {
+                        FileCommands, OrgCommands, UserCommands, KeyCommands, ConfigCommands, CompletionCommands,
+                        OwnCommands}) {
       for (Command& c : group()) all.push_back(std::move(c));
     }
     for (Command& c : AdminCommands(all)) all.push_back(std::move(c));

@@ -141,6 +141,13 @@ void Fields::Text(std::string_view name, std::string& into) {
   into = *std::move(text);
 }
 
+void Fields::Text(std::string_view name, std::optional<std::string>& into) {
+  if (Find(name) == nullptr) return;
+  std::string text;
+  Text(name, text);
+  into = std::move(text);
+}
+
 void Fields::Integer(std::string_view name, std::int64_t& into) {
   const json::value* value = Find(name);
   if (value == nullptr) return;

@@ -28,6 +28,7 @@ class Fields {
   explicit Fields(const json::object& object) : object_(object) {}
 
   void Text(std::string_view name, std::string& into);    // string, or a number as it is written
+  void Text(std::string_view name, std::optional<std::string>& into);
   void Integer(std::string_view name, std::int64_t& into);  // integer, or its digits as a string
   void Integer(std::string_view name, std::optional<std::int64_t>& into);
   void Boolean(std::string_view name, bool& into);        // boolean, 0 or 1, or "true"/"false"

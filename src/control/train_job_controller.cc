@@ -76,7 +76,12 @@ Result<Next> TrainJobController::Step(const ResourceId& id) {
     CML_ASSIGN_OR_RETURN(view.run, d_.backend.Observe(KeyOf(job), Soon()));
   }
   if (!job.wish.deleted && job.record.state == TrainJobState::kEnqueued && !view.run) {
-    AskDesk(view);
+    if (d_.held_back) view.wait_reason = d_.held_back(job.meta.org);
+    if (view.wait_reason.empty()) {
+      AskDesk(view);
+    } else {
+      Leave(id);  // its place in the queue is by its age, so it is not lost
+    }
   }
   return Act(stored, PlanTrainJob(view));
 }

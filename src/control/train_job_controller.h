@@ -25,6 +25,8 @@ class TrainJobController {
     const Clock& clock;
     std::string package_installer;  // the program that installs packages inside a job
     store::LeaderToken leader{};
+    // Why no job of the organisation may start now, in one sentence; empty: it may.
+    std::function<std::string(const OrgId&)> held_back{};
   };
   explicit TrainJobController(Deps deps) : d_(std::move(deps)) {}
 

@@ -86,6 +86,9 @@ class ObjectStore {
   virtual Result<BucketInfo> Bucket(const OrgId& org, const std::string& bucket) = 0;
   virtual Status MakeBucket(const OrgId& org, const std::string& bucket) = 0;
   virtual Status RemoveBucket(const OrgId& org, const std::string& bucket) = 0;  // only an empty one
+  // All that the organisation has: buckets, objects, uploads. OK when there is nothing; what is
+  // written meanwhile may be left.
+  virtual Status RemoveAllOf(const OrgId& org) = 0;
 
   virtual Result<ObjectInfo> Stat(const OrgId& org, const std::string& bucket, const std::string& key) = 0;
   virtual Result<std::unique_ptr<ObjectReader>> Open(const OrgId& org, const std::string& bucket,

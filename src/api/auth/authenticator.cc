@@ -48,18 +48,28 @@ Result<SysTime> ParseAmzTime(const std::string& text) {
 
 bool Changes(const net::Request& request) { return request.method != "GET" && request.method != "HEAD"; }
 
-// The key's secret, or a stand-in and false.
-std::pair<std::shared_ptr<const service::KnownKey>, bool> Look(service::Orgs& orgs, const AccessKey& key) {
-  auto found = orgs.Key(key);
-  if (!found.ok() || found.value()->disabled) return {nullptr, false};
-  return {found.value(), true};
-}
-
 const Secret& SecretOf(const std::shared_ptr<const service::KnownKey>& key) {
   return key ? key->secret : NoSecret();
 }
 
 }  // namespace
+
+// The key, or nothing and false.
+std::pair<Authenticator::Known, bool> Authenticator::Look(const AccessKey& key) {
+  auto found = orgs_.Key(key);
+  if (!found.ok() || !found.value()->ValidAt(clock_.Now())) return {nullptr, false};
+  return {std::move(found).value(), true};
+}
+
+Result<service::Caller> Authenticator::Accept(const Known& key) const {
+  key->UsedAt(clock_.Now());
+  return key->caller;
+}
+
+Status Authenticator::CheckOrg(const service::Caller& caller, Effect effect) {
+  if (caller.org != caller.home) CML_RETURN_IF_ERROR(orgs_.Find(caller.org));
+  return effect == Effect::kChanges ? orgs_.MayChange(caller) : Status(Ok{});
+}
 
 Result<service::Caller> Authenticator::Authenticate(const net::Request& request) {
   const std::string_view authorization = request.headers.Get("Authorization");
@@ -93,7 +103,7 @@ Result<service::Caller> Authenticator::GalaxyV3(const net::Request& rq, std::str
   if (!IsMd5OfBody(md5, rq.body)) {
     return Error(Code::kUnauthenticated, "Unauthorized: X-Xiaomi-Content-MD5 is not the MD5 of the body");
   }
-  const auto [key, known] = Look(orgs_, AccessKey{std::string(rq.headers.Get("X-Xiaomi-Secret-Key-Id"))});
+  const auto [key, known] = Look(AccessKey{std::string(rq.headers.Get("X-Xiaomi-Secret-Key-Id"))});
   const std::string_view path = PathOf(rq.target);
   bool right = crypto::ConstantTimeEquals(signature, net::GalaxyV3Signature(SecretOf(key), path, timestamp, md5));
   if (!right && path.starts_with('/') && !path.starts_with("//")) {
@@ -102,7 +112,7 @@ Result<service::Caller> Authenticator::GalaxyV3(const net::Request& rq, std::str
         signature, net::GalaxyV3Signature(SecretOf(key), "/" + std::string(path), timestamp, md5));
   }
   if (!right || !known) return Wrong();
-  return key->caller;
+  return Accept(key);
 }
 
 Result<service::Caller> Authenticator::OlderGalaxy(const net::Request& rq, std::string_view signature) {
@@ -112,14 +122,14 @@ Result<service::Caller> Authenticator::OlderGalaxy(const net::Request& rq, std::
   CML_RETURN_IF_ERROR(CheckClock(SysTime{std::chrono::seconds{*seconds}}));
   const std::string_view md5 = rq.headers.Get("X-Xiaomi-Content-MD5");
   if (!IsMd5OfBody(md5, rq.body)) return Wrong();
-  const auto [key, known] = Look(orgs_, AccessKey{std::string(rq.headers.Get("X-Xiaomi-Secret-Key-Id"))});
+  const auto [key, known] = Look(AccessKey{std::string(rq.headers.Get("X-Xiaomi-Secret-Key-Id"))});
   const std::string host_and_target = std::string(rq.headers.Get("Host")) + rq.target;
   const bool plain = crypto::ConstantTimeEquals(
       signature, net::GalaxyV3Signature(SecretOf(key), "http://" + host_and_target, timestamp, md5));
   const bool secure = crypto::ConstantTimeEquals(
       signature, net::GalaxyV3Signature(SecretOf(key), "https://" + host_and_target, timestamp, md5));
   if ((!plain && !secure) || !known) return Wrong();
-  return key->caller;
+  return Accept(key);
 }
 
 Result<service::Caller> Authenticator::SigV4(const net::Request& rq) {
@@ -147,7 +157,7 @@ Result<service::Caller> Authenticator::SigV4(const net::Request& rq) {
     return Error(Code::kUnauthenticated, "Unauthorized: the body must be signed (X-Amz-Content-Sha256)");
   }
   const std::string payload = declared.empty() ? body_hash : std::string(declared);
-  const auto [key, known] = Look(orgs_, AccessKey{claim.scope.access_key});
+  const auto [key, known] = Look(AccessKey{claim.scope.access_key});
   bool right = crypto::ConstantTimeEquals(claim.signature, net::SigV4Signature(SecretOf(key), rq, claim, payload));
   if (!right && claim.presigned && declared.empty() && rq.body.empty()) {
     right = crypto::ConstantTimeEquals(claim.signature,
@@ -155,7 +165,7 @@ Result<service::Caller> Authenticator::SigV4(const net::Request& rq) {
   }
   if (!right || !known) return Wrong();
   if (Changes(rq)) CML_RETURN_IF_ERROR(RefuseReplay(claim.signature, signed_at));
-  return key->caller;
+  return Accept(key);
 }
 
 Status Authenticator::RefuseReplay(const std::string& signature, SysTime signed_at) {
@@ -176,9 +186,9 @@ Status Authenticator::RefuseReplay(const std::string& signature, SysTime signed_
 }
 
 Result<Authenticator::Identity> Authenticator::Identify(const AccessKey& key) {
-  const auto [found, known] = Look(orgs_, key);
+  const auto [found, known] = Look(key);
   if (!known) return Wrong();
-  return Identity{found->caller, found->secret};
+  return Identity{found->caller, found->secret, found};
 }
 
 }  // namespace cml::api

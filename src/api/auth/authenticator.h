@@ -2,8 +2,8 @@
 // V3, section 2, and its older form) and of AWS Signature Version 4 (service "cloudml").
 //
 // Thread-safe; no I/O once a key is known (service/orgs.h keeps it). kUnauthenticated for
-// everything that is wrong: an unknown key, a disabled key and a wrong signature give the same
-// answer after the same work.
+// everything that is wrong: an unknown key, a disabled or expired one and a wrong signature give the
+// same answer after the same work.
 #pragma once
 #include <deque>
 #include <mutex>
@@ -12,6 +12,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "api/access_table.h"
 #include "net/http.h"
 #include "net/signing.h"
 #include "service/orgs.h"
@@ -29,10 +30,15 @@ class Authenticator {
   // The request with its whole body.
   Result<service::Caller> Authenticate(const net::Request& request);
 
-  // The secret of an enabled key, for the object store's own protocols. kUnauthenticated.
+  // Is there the organisation that the caller acts on, and may it be changed? kNotFound;
+  // kPermissionDenied with the reason why it is suspended.
+  Status CheckOrg(const service::Caller& caller, Effect effect);
+
+  // The secret of a valid key, for the object store's own protocols. kUnauthenticated.
   struct Identity {
     service::Caller caller;
     Secret secret;
+    std::shared_ptr<const service::KnownKey> key;  // for UsedAt, once a signature was right
   };
   Result<Identity> Identify(const AccessKey& key);
 
@@ -40,6 +46,9 @@ class Authenticator {
   Result<service::Caller> GalaxyV3(const net::Request& request, std::string_view signature);
   Result<service::Caller> OlderGalaxy(const net::Request& request, std::string_view signature);
   Result<service::Caller> SigV4(const net::Request& request);
+  using Known = std::shared_ptr<const service::KnownKey>;
+  std::pair<Known, bool> Look(const AccessKey& key);
+  Result<service::Caller> Accept(const Known& key) const;
   Result<SysTime> CheckClock(SysTime signed_at) const;
   Status RefuseReplay(const std::string& signature, SysTime signed_at);
 

@@ -19,7 +19,13 @@ struct Caller {
   OrgId org;
   Secret secret;
   Access access = Access::kReadWrite;
+  std::string why_read_only{};           // for the one who wants to write; empty: his role
+  std::function<void()> signature_good{};  // called once a request of his was verified
 };
+
+inline std::string ReadOnlyMessage(const Caller& caller) {
+  return caller.why_read_only.empty() ? "this key may read only" : caller.why_read_only;
+}
 
 // Whose key it is. Called on worker threads, from several at once. kUnauthenticated or kNotFound:
 // unknown or disabled; kUnavailable: it cannot be found out now.

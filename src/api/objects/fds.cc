@@ -67,10 +67,11 @@ std::variant<Call, Fault> Authorise(const Context& context, const net::Request& 
   const std::string right = net::GalaxyV2Signature(caller.value().secret, request.method,
                                                    request.target, request.headers);
   if (!crypto::ConstantTimeEquals(right, field.substr(colon + 1))) return wrong;
+  if (caller.value().signature_good) caller.value().signature_good();
   Call call{context, request, SplitTarget(request.target), std::move(key),
             std::move(caller).value()};
   if (call.caller.access == Access::kRead && request.method != "GET" && request.method != "HEAD") {
-    return Fault{FaultCode::kAccessDenied, "this key may read only"};
+    return Fault{FaultCode::kAccessDenied, ReadOnlyMessage(call.caller)};
   }
   return call;
 }

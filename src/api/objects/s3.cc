@@ -96,7 +96,7 @@ bool Writes(const net::Request& request) {
 
 MaybeFault CheckAccess(const S3Call& call) {
   if (call.caller.access == Access::kReadWrite || !Writes(call.request)) return std::nullopt;
-  return Fault{FaultCode::kAccessDenied, "this key may read only"};
+  return Fault{FaultCode::kAccessDenied, ReadOnlyMessage(call.caller)};
 }
 
 S3Outcome Handle(const Context& context, const net::Request& request) {

@@ -89,6 +89,7 @@ std::variant<S3Call, Fault> Authorise(const Context& context, const net::Request
                  "the signature is wrong; check access key and secret key, and that nothing on the "
                  "way changes the request"};
   }
+  if (caller.value().signature_good) caller.value().signature_good();
   return S3Call{context,
                 request,
                 SplitTarget(request.target),

@@ -128,9 +128,12 @@ class Keeper {
     if (::pipe2(ready.data(), O_CLOEXEC) != 0 || ::pipe2(output.data(), O_CLOEXEC) != 0) return "no pipe";
     const Fd ready_read(ready[0]), output_read(output[0]);
     Fd ready_write(ready[1]), output_write(output[1]);
-    const std::vector<std::string> words = {
-        program_.string(), "--configure", "--mtu=65520", "--disable-host-loopback", "--enable-sandbox",
-        "--enable-seccomp", fmt::format("--ready-fd={}", ready_write.get()), std::to_string(holder_), "tap0"};
+    std::vector<std::string> words = {program_.string(), "--configure", "--mtu=65520", "--disable-host-loopback",
+                                      "--enable-seccomp", fmt::format("--ready-fd={}", ready_write.get())};
+    // It changes to root's group, which our user namespace does not have.
+    if (::geteuid() == 0) words.emplace_back("--enable-sandbox");
+    words.push_back(std::to_string(holder_));
+    words.emplace_back("tap0");
     std::vector<char*> argv;
     for (const auto& word : words) argv.push_back(const_cast<char*>(word.c_str()));
     argv.push_back(nullptr);

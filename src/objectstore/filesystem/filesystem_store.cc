@@ -50,6 +50,22 @@ Result<Fd> MakeOrgFolder(const Shared& shared, const OrgId& org) {
   return std::move(made.fd);
 }
 
+// Jobs may have closed folders to their own user, which is ours where we are not root.
+void OpenUp(const fs::path& folder) {
+  std::error_code error;
+  fs::permissions(folder, fs::perms::owner_all, fs::perm_options::add | fs::perm_options::nofollow, error);
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    std::error_code unknown;
+    if (it->symlink_status(unknown).type() == fs::file_type::directory) OpenUp(it->path());
+  }
+}
+
+Status RemoveWhole(const fs::path& folder) {
+  if (RemoveTree(folder).ok()) return Ok{};
+  OpenUp(folder);
+  return RemoveTree(folder);
+}
+
 }  // namespace
 
 FilesystemStore::FilesystemStore(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
@@ -59,7 +75,7 @@ Result<std::unique_ptr<FilesystemStore>> FilesystemStore::Open(const fs::path& f
                                                                OwnerOf owner_of,
                                                                AttributeMode mode) {
   CML_RETURN_IF_ERROR(MakeFolders(folder, 0755));
-  CML_RETURN_IF_ERROR(RemoveTree(folder / ".staging"));  // what a crash left
+  CML_RETURN_IF_ERROR(RemoveWhole(folder / ".staging"));  // what a crash left
   for (const char* name : {".staging", ".uploads"}) {
     CML_RETURN_IF_ERROR(MakeFolders(folder / name, 0700));
   }
@@ -160,7 +176,24 @@ Status FilesystemStore::RemoveBucket(const OrgId& org, const std::string& bucket
     if (::fsync(parent.fd.get()) != 0) return DiskError(errno, Named(bucket));
     filesystem::RemoveUploadsOf(*shared_, org, bucket);
   }
-  (void)RemoveTree(shared_->folder / ".staging" / aside).ok();  // else at the next start
+  (void)RemoveWhole(shared_->folder / ".staging" / aside).ok();  // else at the next start
+  return Ok{};
+}
+
+Status FilesystemStore::RemoveAllOf(const OrgId& org) {
+  CML_RETURN_IF_ERROR(filesystem::CheckOrg(org));
+  const std::string what = "buckets of organisation " + Quote(org.str());
+  const std::string aside = "removed-" + RandomToken(16);
+  {
+    const std::unique_lock lock(shared_->removal);
+    if (::renameat(shared_->root.get(), org.str().c_str(), shared_->staging.get(), aside.c_str()) != 0 &&
+        errno != ENOENT) {
+      return DiskError(errno, what);
+    }
+    if (::fsync(shared_->root.get()) != 0) return DiskError(errno, what);
+    CML_RETURN_IF_ERROR(RemoveTree(shared_->folder / ".uploads" / org.str()));
+  }
+  (void)RemoveWhole(shared_->folder / ".staging" / aside).ok();  // else at the next start
   return Ok{};
 }
 

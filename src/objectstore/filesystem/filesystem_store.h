@@ -55,6 +55,7 @@ class FilesystemStore final : public ObjectStore {
   Result<BucketInfo> Bucket(const OrgId& org, const std::string& bucket) override;
   Status MakeBucket(const OrgId& org, const std::string& bucket) override;
   Status RemoveBucket(const OrgId& org, const std::string& bucket) override;
+  Status RemoveAllOf(const OrgId& org) override;
 
   Result<ObjectInfo> Stat(const OrgId& org, const std::string& bucket,
                           const std::string& key) override;

@@ -59,6 +59,12 @@ class MemoryObjectStore final : public ObjectStore {
     return Ok{};
   }
 
+  Status RemoveAllOf(const OrgId& org) override {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(buckets_, [&org](const auto& entry) { return entry.first.first == org; });
+    return Ok{};
+  }
+
   Result<ObjectInfo> Stat(const OrgId& org, const std::string& bucket,
                           const std::string& key) override {
     const std::lock_guard lock(mutex_);

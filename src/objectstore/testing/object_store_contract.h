@@ -115,6 +115,20 @@ TEST_P(ObjectStoreContract, AnOrganisationSeesItsOwnBucketsOnly) {
   ASSERT_TRUE(PutObject(*store_, {kOther, kBucket, "key"}, "theirs").ok());
   EXPECT_EQ(Get("key").value(), "mine");
 }
+TEST_P(ObjectStoreContract, AllOfAnOrganisationGoesAtOnce) {
+  ASSERT_TRUE(Put("deep/down/key", "x").ok());
+  ASSERT_TRUE(store_->MakeBucket(kOrg, "another").ok());
+  ASSERT_TRUE(store_->BeginUpload(kOrg, kBucket, "big", {}).ok());
+  ASSERT_TRUE(store_->MakeBucket(kOther, kBucket).ok());
+  ASSERT_TRUE(PutObject(*store_, {kOther, kBucket, "key"}, "theirs").ok());
+  ASSERT_TRUE(store_->RemoveAllOf(kOrg).ok());
+  EXPECT_TRUE(store_->Buckets(kOrg).value().empty());
+  EXPECT_TRUE(Fails(store_->Stat(kOrg, kBucket, "deep/down/key"), Code::kNotFound));
+  EXPECT_TRUE(store_->Stat(kOther, kBucket, "key").ok());
+  EXPECT_TRUE(store_->RemoveAllOf(kOrg).ok()) << "again";
+  ASSERT_TRUE(store_->MakeBucket(kOrg, kBucket).ok());
+  EXPECT_TRUE(store_->List(kOrg, kBucket, {}).value().objects.empty());
+}
 TEST_P(ObjectStoreContract, BadNamesAreRefused) {
   for (const char* bucket : {"", "ab", "Upper", "under_score", "-a-", "a..b", "10.0.0.1", "../x",
                              "healthz", "openapi.yaml", "cloud_ml", "a/b"}) {
