@@ -320,6 +320,7 @@ class Server {
     const auto counts = desk_->counts();
     figures.jobs_waiting = counts.waiting;
     figures.jobs_holding = counts.holding;
+    figures.ports_held = ports_.held();
     figures.started = static_cast<double>(started_.time_since_epoch().count()) / 1000;
     ReadProcess(figures);
     return EncodeMetrics(figures);
