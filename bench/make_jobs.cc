@@ -2,7 +2,7 @@
 //
 //   make_jobs DATABASE ROWS      names job-0, job-1, …; all of organisation 1
 //
-// Each is a whole job as the server itself would have stored it, with its event.
+// Each is a whole job as the server itself would have stored it, with its event and what it used.
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -13,6 +13,7 @@
 
 #include "base/random.h"
 #include "codec/train_job_json.h"
+#include "core/train_job_usage.h"
 #include "store/sqlite/sqlite_store.h"
 #include "store/train_jobs.h"
 
@@ -35,8 +36,9 @@ cml::TrainJob MakeJob(std::int64_t n) {
   spec.memory_limit = "4G";
   spec.framework = "tensorflow";
   spec.framework_version = "2.15.1";
-  spec.labels["team"] = "vision";
+  spec.labels["team"] = "team-" + std::to_string(n % 20);
   job.wish.submitted_by = cml::AccessKey("AKMADEBYTHEBENCHMARK");
+  job.wish.user = "user-" + std::to_string(n % 100);
   job.wish.starts = 1;
   cml::TrainJobRecord& record = job.record;
   record.state = cml::TrainJobState::kCompleted;
@@ -49,7 +51,18 @@ cml::TrainJob MakeJob(std::int64_t n) {
   record.ended = at(61'000);
   record.usage.cpu_millis = 58'000;
   record.usage.memory_peak = 1 << 30;
+  record.limits = {2000, 4LL << 30, n % 10 == 0 ? 1 : 0, 0, 0};
+  if (n % 10 == 0) record.placement.gpu_model = "v100";
   return job;
+}
+
+// What the controller would have recorded at its end.
+std::vector<cml::UsageRecord> UsageOfJob(const cml::TrainJob& job) {
+  cml::ReplicaStatus replica;
+  replica.role = "worker";
+  replica.started = job.record.started;
+  replica.ended = job.record.ended;
+  return cml::UsageOf(job, {replica}, job.record.ended);
 }
 
 }  // namespace
@@ -74,7 +87,7 @@ int main(int argc, char** argv) {
         const cml::TrainJob job = MakeJob(n);
         const cml::Event event{job.record.ended, job.record.ended, 1, cml::EventType::kNormal,
                                "Completed", "ended with exit status 0 after 1m00s"};
-        if (!jobs.Create(job, {{event}}).ok()) ++failed;
+        if (!jobs.Create(job, {.events = {event}, .usage = UsageOfJob(job)}).ok()) ++failed;
       }
     });
   }

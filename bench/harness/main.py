@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from harness.process import BUILD, DATA  # noqa: E402
 
-ITEMS = ["get", "verification", "submit", "first_line", "trivial_jobs", "million", "idle", "size", "build"]
+ITEMS = ["get", "verification", "submit", "first_line", "trivial_jobs", "million", "usage", "idle", "size", "build"]
 
 
 @dataclass

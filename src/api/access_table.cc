@@ -61,6 +61,12 @@ constexpr std::array kRules = {
     // ---- quota
     AccessRule{"GET", "/cloud_ml/v1/quota", "quota.read", Least::kViewer, OrgQuery::kAll},
     AccessRule{"POST", "/cloud_ml/v1/quota", "quota.read", Least::kViewer, OrgQuery::kOne},  // reads, too (section 4)
+    // ---- the bill
+    AccessRule{"GET", "/cloud_ml/v1/usage", "usage.read", Least::kViewer, OrgQuery::kAll},
+    AccessRule{"GET", "/cloud_ml/v1/price", "price.read", Least::kViewer, OrgQuery::kOne},
+    AccessRule{"GET", "/cloud_ml/v1/budget", "budget.read", Least::kViewer, OrgQuery::kOne},
+    AccessRule{"PUT", "/cloud_ml/v1/budget", "budget.set", Least::kOrgAdmin, OrgQuery::kOne, kChanges},
+    AccessRule{"DELETE", "/cloud_ml/v1/budget", "budget.delete", Least::kOrgAdmin, OrgQuery::kOne, kChanges},
     // ---- train jobs
     AccessRule{"POST", "/cloud_ml/v1/train", "train_job.create", Least::kMember, OrgQuery::kOne, kChanges},
     AccessRule{"GET", "/cloud_ml/v1/train", "train_job.list", Least::kViewer, OrgQuery::kAll},

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <functional>
 
+#include "app/price_config.h"
 #include "base/file.h"
 #include "base/strings.h"
 #include "core/quantity.h"
@@ -116,6 +117,7 @@ Status Apply(const YAML::Node& root, Config& c) {
       {"environments_folder", Text("environments_folder", environments)},
       {"first_uid", Integer("first_uid", c.first_uid)},
       {"log_level", Level(c.log_level)},
+      {"prices", [&c](const YAML::Node& n) { return ReadPrices(n, c.prices); }},
   };
   if (root.IsNull()) return Ok{};
   if (!root.IsMap()) return Error(Code::kInvalidArgument, "keys and values are expected");

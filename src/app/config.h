@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "core/billing.h"
 #include "core/run.h"
 
 namespace cml::app {
@@ -38,6 +39,7 @@ struct Config {
   std::filesystem::path environments_folder;  // empty: DATA/environments
   std::int64_t first_uid = 200'000;           // of the first organisation, where the server is root
   LogLevel log_level = LogLevel::kInfo;
+  PriceList prices;                           // empty: nothing costs anything
 };
 
 // kInvalidArgument: the file, the key and what is allowed there.

@@ -55,6 +55,47 @@ TEST(ConfigTest, WhatItDoesNotKnowIsNamed) {
   EXPECT_TRUE(Read("", c).ok());
 }
 
+TEST(ConfigTest, PricesAreReadWithTheirDays) {
+  Config c;
+  const Status s = Read(R"(
+prices:
+  currency: EUR
+  list:
+    - {resource: cpu, per_hour: 0.03, until: 2026-07-01}
+    - {resource: cpu, per_hour: 0.04, from: 2026-07-01}
+    - {resource: gpu, gpu: V100, per_hour: 1.2}
+    - {resource: storage, per_month: 0.023}
+)", c);
+  ASSERT_TRUE(s.ok()) << s.error().message();
+  EXPECT_EQ(c.prices.currency, "EUR");
+  ASSERT_EQ(c.prices.prices.size(), 4U);
+  EXPECT_EQ(c.prices.prices[0].micros, 30'000);
+  EXPECT_EQ(FormatDay(*c.prices.prices[1].from), "2026-07-01");
+  EXPECT_EQ(c.prices.prices[2].gpu, "v100");
+  EXPECT_EQ(c.prices.prices[3].per, PricePer::kMonth);
+}
+
+TEST(ConfigTest, PricesThatMakeNoSenseStopTheStart) {
+  const std::string head = "prices: {currency: EUR, list: [";
+  for (const auto& [list, named] :
+       {std::pair{"{resource: cpu, per_hour: 1, until: 2026-06-30}, {resource: cpu, per_hour: 2, from: 2026-07-01}",
+                  "no price holds from 2026-06-30 to 2026-07-01"},
+        {"{resource: cpu, per_hour: 1}, {resource: cpu, per_hour: 2, from: 2026-07-01}", "two prices hold on 2026-07-01"},
+        {"{resource: tea, per_hour: 1}", "tea"}, {"{resource: cpu}", "per_hour"}, {"{per_hour: 1}", "resource"},
+        {"{resource: cpu, per_hour: -1}", "-1"}, {"{resource: cpu, per_hour: 0.0000001}", "six decimals"},
+        {"{resource: cpu, per_month: 1}", "per_month"}, {"{resource: cpu, per_hour: 1, from: yesterday}", "yesterday"},
+        {"{resource: cpu, per_hour: 1, gpu: v100}", "gpu"}, {"{resource: cpu, per_hour: 1, colour: red}", "colour"}}) {
+    Config c;
+    const Status s = Read(head + list + "]}", c);
+    ASSERT_FALSE(s.ok()) << list;
+    EXPECT_NE(s.error().message().find(named), std::string::npos) << s.error().message();
+    EXPECT_NE(s.error().message().find("prices"), std::string::npos) << s.error().message();
+  }
+  Config c;
+  EXPECT_FALSE(Read("prices: {list: []}", c).ok()) << "without a currency";
+  EXPECT_FALSE(Read("prices: 3", c).ok());
+}
+
 TEST(ConfigTest, ListenAddresses) {
   Config c;
   ASSERT_TRUE(ParseListen(":0", c).ok());

@@ -46,6 +46,10 @@ std::string EncodeMetrics(const ServerFigures& f) {
   w.One("cloudml_http_connections", "gauge", "Open connections.", f.http.connections_open);
   w.One("cloudml_http_connections_total", "counter", "Connections that were accepted.", f.http.connections_total);
   w.One("cloudml_http_connections_refused_total", "counter", "Connections over the limit.", f.http.connections_refused);
+  w.Family("cloudml_budget_percent", "gauge", "Spent of the month's budget, in percent.");
+  for (const auto& [org, percent] : f.budgets) {
+    w.Sample(fmt::format("cloudml_budget_percent{{org_id=\"{}\"}}", org), percent);
+  }
   w.One("process_resident_memory_bytes", "gauge", "Resident memory.", f.resident_bytes);
   w.One("process_cpu_seconds_total", "counter", "User and system time.", f.cpu_seconds);
   w.One("process_start_time_seconds", "gauge", "Start of the process since 1970.", f.started);

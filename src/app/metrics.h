@@ -2,6 +2,8 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "net/http_server.h"
 
@@ -9,6 +11,7 @@ namespace cml::app {
 
 struct ServerFigures {
   net::ServerCounters http;
+  std::vector<std::pair<std::string, std::int64_t>> budgets;  // organisation, percent
   std::size_t jobs_waiting = 0;   // enqueued
   std::size_t jobs_holding = 0;   // creating or running
   std::size_t ports_held = 0;     // by tasks of distributed jobs

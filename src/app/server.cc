@@ -18,7 +18,9 @@
 #include "api/orgs.h"
 #include "api/platform.h"
 #include "api/train_jobs.h"
+#include "api/usage.h"
 #include "app/admin_file.h"
+#include "app/bill.h"
 #include "app/embedded.h"
 #include "app/endpoints.h"
 #include "app/metrics.h"
@@ -153,6 +155,7 @@ class Server {
     if (front_) front_->BeginDrain();
     if (http_) http_->Drain(kDrain);
     if (runner_) runner_->Stop();
+    if (bill_) bill_->Stop();
     if (org_runner_) org_runner_->Stop();
     if (orgs_) (void)orgs_->FlushUses().ok();
   }
@@ -210,10 +213,13 @@ class Server {
     desk_ = std::make_unique<control::AdmissionDesk>([this](const ResourceId& id) { runner_->Notify(id); });
     controller_ = std::make_unique<control::TrainJobController>(control::TrainJobController::Deps{
         *rows_, *backend_, *desk_, ports_, clock_, std::string(PackageInstaller()), leader,
-        [this](const OrgId& org) { return orgs_->WhyHeldBack(org); }});
+        [this](const OrgId& org) { return WhyHeldBack(org); }});
     runner_ = std::make_unique<control::Runner>(
         [this](const ResourceId& id) { return controller_->Step(id); }, control::Runner::Options{});
     backend_->OnChange([this](const RunKey& key) { runner_->Notify(key.resource); });
+    bill_ = std::make_unique<Bill>(Bill::Deps{*store_, *rows_, *backend_, *objects_, *orgs_, clock_, config_.prices,
+                                              [this](const ResourceId& id) { runner_->Notify(id); }});
+    CML_RETURN_IF_ERROR(bill_->Start());
     CML_ASSIGN_OR_RETURN(const auto unfinished, controller_->Recover());
     for (const ResourceId& id : unfinished) runner_->Notify(id);
     return MakeOrgControl();
@@ -254,13 +260,15 @@ class Server {
         *rows_, *objects_, *orgs_, clock_, DefaultsFor(config_, nodes),
         [this](const std::string& name, const std::string& version) { return FrameworkOf(name, version); },
         [this](const std::string& endpoint) { return PackageEndpoint(own_, endpoint); },
-        [this](const ResourceId& id) { runner_->Notify(id); }});
+        [this](const ResourceId& id) { runner_->Notify(id); },
+        [this](const OrgId& org) { return bill_->budgets().MayStart(org); }});
     auth_ = std::make_unique<api::Authenticator>(*orgs_, clock_, first_start_ ? SysTime{} : started_);
     api::RouteTable table;
     api::AddTrainJobRoutes(table, {*jobs_, *orgs_, [this](const RunKey& key, const std::string& role, std::uint32_t index) {
       return backend_->LogOf(key, role, index);
     }});
     api::AddPlatformRoutes(table, PlatformDeps());
+    api::AddUsageRoutes(table, {bill_->usage(), bill_->budgets(), *orgs_, clock_});
     api::AddOrgRoutes(table, *org_admin_);
     api::AddUserRoutes(table, *users_);
     api::AddKeyRoutes(table, *keys_, clock_);
@@ -321,6 +329,9 @@ class Server {
     figures.jobs_waiting = counts.waiting;
     figures.jobs_holding = counts.holding;
     figures.ports_held = ports_.held();
+    for (const BudgetState& state : bill_->budgets().All()) {
+      figures.budgets.push_back({state.org.str(), state.percent()});
+    }
     figures.started = static_cast<double>(started_.time_since_epoch().count()) / 1000;
     ReadProcess(figures);
     return EncodeMetrics(figures);
@@ -349,6 +360,14 @@ class Server {
       ++line.jobs;
     }
     return line;
+  }
+
+  // Suspended, or its budget is used up.
+  std::string WhyHeldBack(const OrgId& org) {
+    std::string why = orgs_->WhyHeldBack(org);
+    if (!why.empty()) return why;
+    const Status may = bill_->budgets().MayStart(org);
+    return may.ok() ? std::string() : may.error().message();
   }
 
   uid_t UidOf(const OrgId& org) { return static_cast<uid_t>(orgs_->UidOf(org)); }
@@ -390,6 +409,7 @@ class Server {
   std::unique_ptr<control::Runner> runner_;
   std::unique_ptr<control::OrgController> org_controller_;
   std::unique_ptr<control::Runner> org_runner_;
+  std::unique_ptr<Bill> bill_;
   std::unique_ptr<service::TrainJobs> jobs_;
   std::unique_ptr<api::Authenticator> auth_;
   std::unique_ptr<api::objects::ObjectRoutes> object_routes_;

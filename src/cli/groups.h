@@ -10,6 +10,7 @@ std::vector<Command> TrainJobCommands();    // train_jobs.cc
 std::vector<Command> SubmitCommands();      // train_job_submit.cc
 std::vector<Command> FrameworkCommands();   // frameworks.cc
 std::vector<Command> RuntimeCommands();     // runtimes.cc
+std::vector<Command> UsageCommands();       // usage.cc
 std::vector<Command> FileCommands();        // fs.cc
 std::vector<Command> ConfigCommands();      // config_commands.cc
 std::vector<Command> OrgCommands();         // orgs.cc

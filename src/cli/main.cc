@@ -84,7 +84,7 @@ const std::vector<Command>& AllCommands() {
   static const std::vector<Command> kCommands = [] {
     std::vector<Command> all;
     for (auto* group : {SubmitCommands, TrainJobCommands, FrameworkCommands, RuntimeCommands,
-                        FileCommands, OrgCommands, UserCommands, KeyCommands, ConfigCommands, CompletionCommands,
+                        UsageCommands, FileCommands, OrgCommands, UserCommands, KeyCommands, ConfigCommands, CompletionCommands,
                         OwnCommands}) {
       for (Command& c : group()) all.push_back(std::move(c));
     }

@@ -311,6 +311,7 @@ std::string TrainJobDescription(const Document& job, const Document& events, con
                                                    field("max_retries"))
                                      : ""));
   }
+  add("cost so far", field("cost_so_far"));
   add("node wanted", field("node_selector"));
   add("environment", MapText(job.Get("env")));
   add("labels", MapText(job.Get("labels")));

@@ -8,6 +8,8 @@
 #include "cli/groups.h"
 #include "cli/train_job_screen.h"
 #include "cli/train_job_watch.h"
+#include "core/billing.h"
+#include "net/http.h"
 
 namespace cml::cli {
 namespace {
@@ -114,6 +116,19 @@ Outcome ListJobs(Context& context, const Typed& typed) {
 
 // ---- one or several
 
+// Empty where nothing has a price, or the server cannot say.
+std::string CostSoFar(Rest& rest, const Document& job) {
+  const auto created = ParseTime(job.Get("create_time").Str());
+  if (!created || job.Get("job_id").Str().empty()) return "";
+  const auto usage = rest.Get("/usage", "by=job&from=" + FormatDay(DayOf(*created)) + "&job=" +
+                                            net::PercentEncode(job.Get("job_id").Str()));
+  if (!usage.ok()) return "";
+  const Document& report = usage.value().body;
+  const auto micros = ParseMicros(report.Get("total").Get("cost").Text());
+  if (!micros || report.Get("currency").Str().empty()) return "";
+  return Money::OfMicros(*micros).Text() + " " + report.Get("currency").Str();
+}
+
 Outcome DescribeJobs(Context& context, const Typed& typed) {
   CML_ASSIGN_OR_RETURN(Rest* const rest, context.rest());
   std::vector<Document> found;
@@ -128,7 +143,9 @@ Outcome DescribeJobs(Context& context, const Typed& typed) {
     } else {
       const auto events = rest->Get(JobPath(name, "/events"));
       if (!std::exchange(first, false)) context.Out("\n");
-      context.Out(TrainJobDescription(reply.body, events.ok() ? events.value().body : Document(),
+      Document job = reply.body;
+      if (const std::string cost = CostSoFar(*rest, job); !cost.empty()) job.Set("cost_so_far", cost);
+      context.Out(TrainJobDescription(job, events.ok() ? events.value().body : Document(),
                                       OutScreen(context)));
     }
     return ExitCode::kOk;

@@ -94,13 +94,13 @@ TrainJob Distributed() {
   job.wish.spec.cluster_spec["unused"] = {.count = 0, .gpu_limit = 1, .task_args = "--a"};
   job.record.replicas.resize(2);
   job.record.replicas[0].status.role = "chief";
-  job.record.replicas[0].placement = {"n", {1}, "127.0.0.1", 20'000};
+  job.record.replicas[0].placement = {"n", {1}, "v100", "127.0.0.1", 20'000};
   job.record.replicas[1].status.role = "ps";
   job.record.replicas[1].status.state = RunState::kFailed;
   job.record.replicas[1].status.restarts = 2;
   job.record.replicas[1].status.exit_code = 9;
   job.record.replicas[1].status.usage.cpu_millis = 5;
-  job.record.replicas[1].placement = {"n", {}, "127.0.0.1", 20'001};
+  job.record.replicas[1].placement = {"n", {}, "", "127.0.0.1", 20'001};
   return job;
 }
 

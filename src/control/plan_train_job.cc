@@ -6,6 +6,7 @@
 
 #include "control/judge_run.h"
 #include "control/track_replicas.h"
+#include "core/train_job_usage.h"
 
 namespace cml::control {
 namespace {
@@ -115,6 +116,44 @@ std::string NodesOf(const std::vector<Placement>& placements) {
   return fmt::format("{} {}", nodes.size() > 1 ? "nodes" : "node", fmt::join(nodes, ", "));
 }
 
+bool HoldsRun(State s) { return s == State::kCreating || s == State::kRunning; }
+bool HasEnded(const RunStatus& run) {
+  return run.state == RunState::kSucceeded || run.state == RunState::kFailed;
+}
+
+// Whatever the record says then, what the run has used is said with it.
+Record WithUsage(Record record, const TrainJobView& v) {
+  record.usage = v.run ? UsageOf(v.job, v.run->replicas, v.now) : UsageWithoutTrace(v.job);
+  return record;
+}
+
+// A job that is being deleted: its run is stopped, its end seen and recorded, and only then is the
+// run removed, and the job.
+TrainJobAction PlanDeleted(const TrainJobView& v) {
+  if (HoldsRun(v.job.record.state)) {
+    if (v.run && !HasEnded(*v.run)) return StopRun{};
+    if (v.run || v.job.record.state == State::kRunning) {
+      return WithUsage({Moved(v.job, State::kDeleting, v.now), {}}, v);
+    }
+  }
+  if (v.run) return RemoveRun{};
+  return Erase{};
+}
+
+// One that was told to stop, by its budget for instance.
+TrainJobAction PlanStopped(const TrainJobView& v) {
+  if (v.run && !HoldsRun(v.job.record.state)) return RemoveRun{};
+  if (v.run && !HasEnded(*v.run)) return StopRun{};
+  Judgement ended;
+  if (v.run) ended = JudgeRun(*v.run, std::chrono::seconds(0), v.now);
+  if (v.run && ended.run.state == RunState::kSucceeded) {
+    return WithUsage(Finish(v.job, State::kCompleted, ended, v.now), v);
+  }
+  ended.run.reason = v.job.wish.stop_reason;
+  ended.run.message = v.job.wish.stop_message;
+  return WithUsage(Finish(v.job, State::kFailed, ended, v.now), v);
+}
+
 TrainJobAction PlanWaiting(const TrainJobView& v) {
   const TrainJob& job = v.job;
   if (v.admitted) {
@@ -200,8 +239,8 @@ TrainJobAction PlanActive(const TrainJobView& v) {
       // One that restarts in place does not take the job back to where it was created.
       return v.job.record.state == State::kRunning ? PlanRunning(v, judged.run) : PlanPending(v, judged.run);
     case RunState::kRunning: return PlanRunning(v, judged.run);
-    case RunState::kSucceeded: return Finish(v.job, State::kCompleted, judged, v.now);
-    case RunState::kFailed: return FailOrRetry(v.job, judged, v.now);
+    case RunState::kSucceeded: return WithUsage(Finish(v.job, State::kCompleted, judged, v.now), v);
+    case RunState::kFailed: return WithUsage(FailOrRetry(v.job, judged, v.now), v);
   }
   return Nothing{};
 }
@@ -219,12 +258,15 @@ Record LostByBackend(const TrainJob& job, SysTime now) {
   RunStatus run;
   run.reason = "RunLost";
   run.message = "nobody knows how the run ended: its machine or its guard process was killed";
-  return FailOrRetry(job, {run, std::nullopt}, now);
+  Record record = FailOrRetry(job, {run, std::nullopt}, now);
+  record.usage = UsageWithoutTrace(job);
+  return record;
 }
 
 TrainJobAction PlanTrainJob(const TrainJobView& v) {
   const TrainJob& job = v.job;
-  if (job.wish.deleted) return v.run ? TrainJobAction{RemoveRun{}} : TrainJobAction{Erase{}};
+  if (job.wish.deleted) return PlanDeleted(v);
+  if (IsStopAsked(job)) return PlanStopped(v);
   if (IsFinal(job.record.state)) {
     if (v.run) return RemoveRun{};
     if (job.wish.starts != job.record.starts) return Enqueue(job, v.now);

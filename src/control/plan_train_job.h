@@ -11,6 +11,7 @@
 
 #include "core/run.h"
 #include "core/train_job.h"
+#include "core/usage.h"
 
 namespace cml::control {
 
@@ -26,12 +27,15 @@ struct TrainJobView {
 
 struct Nothing {};
 struct EnsureRun {};
-struct StopRun {};  // and look again: what ends is recorded when it has ended
+struct StopRun {};  // and look again: only a run that has ended is recorded, and then removed
 struct RemoveRun {};
 struct Erase {};  // the row, its logs and its checkpoints
+// A record that says that a run has ended carries what that run has used: both are committed at
+// once. No run is removed before.
 struct Record {
   TrainJobRecord next;
   std::vector<Event> events;
+  std::vector<UsageRecord> usage{};
 };
 using TrainJobAction = std::variant<Nothing, EnsureRun, StopRun, RemoveRun, Erase, Record>;
 

@@ -161,15 +161,126 @@ TEST_F(PlanTrainJobTest, StartAgainBeginsAnew) {
   EXPECT_FALSE(r.next.exit_code);
 }
 
-TEST_F(PlanTrainJobTest, DeleteKillsFirstAndErasesThen) {
-  for (const State s : {State::kInitial, State::kEnqueued, State::kCreating, State::kRunning, State::kCompleted}) {
+TEST_F(PlanTrainJobTest, DeleteRemovesFirstAndErasesThen) {
+  job_.wish.deleted = true;
+  for (const State s : {State::kInitial, State::kEnqueued, State::kCompleted, State::kDeleting}) {
     job_.record.state = s;
-    job_.wish.deleted = true;
     run_ = RunStatus{};
     EXPECT_TRUE(std::holds_alternative<RemoveRun>(Plan()));
     run_.reset();
     EXPECT_TRUE(std::holds_alternative<Erase>(Plan()));
   }
+  job_.record.state = State::kCreating;  // nothing was ensured yet
+  EXPECT_TRUE(std::holds_alternative<Erase>(Plan()));
+}
+
+TEST_F(PlanTrainJobTest, ARunIsNeverRemovedBeforeItsEndAndItsUsageAreRecorded) {
+  job_.wish.deleted = true;
+  for (const State s : {State::kCreating, State::kRunning}) {
+    for (const RunState rs : {RunState::kPending, RunState::kRunning}) {
+      job_.record.state = s;
+      run_ = RunStatus{rs, "", "", false, {}};
+      EXPECT_TRUE(std::holds_alternative<StopRun>(Plan()));
+    }
+    RunEnds(RunState::kFailed, "Stopped", 143);
+    run_->replicas[0].started = SysTime{10s};
+    run_->replicas[0].ended = SysTime{15s};
+    const Record r = PlannedRecord();
+    EXPECT_EQ(r.next.state, State::kDeleting);
+    ASSERT_EQ(r.usage.size(), 1U);
+    EXPECT_EQ(r.usage[0].to - r.usage[0].from, 5s);
+    job_.record = r.next;
+    EXPECT_TRUE(std::holds_alternative<RemoveRun>(Plan()));
+    run_.reset();
+    EXPECT_TRUE(std::holds_alternative<Erase>(Plan()));
+  }
+}
+
+TEST_F(PlanTrainJobTest, EveryEndCarriesWhatEachReplicaUsed) {
+  job_.wish.submitted_by = AccessKey{"AK"};
+  job_.wish.user = "ann";
+  job_.meta.org = OrgId{"7"};
+  job_.wish.spec.labels = {{"team", "vision"}};
+  job_.record.state = State::kRunning;
+  job_.record.incarnation = 3;
+  job_.record.limits = {1500, 1 << 20, 2, 0, 0};
+  job_.record.placement = {"node-1", {0, 1}, "v100"};
+  const auto usage = [&](RunState state, const std::string& reason) {
+    run_ = RunStatus{state, reason, "", false, {}};
+    for (std::uint32_t i = 0; i < 2; ++i) {
+      ReplicaStatus replica;
+      replica.role = "worker";
+      replica.index = i;
+      replica.state = state;
+      replica.reason = reason;
+      replica.started = SysTime{10s + 1s * i};
+      replica.ended = SysTime{20s};
+      run_->replicas.push_back(replica);
+    }
+    run_->replicas.push_back({});  // one that never started
+    run_->replicas.back().state = state;
+    return PlannedRecord().usage;
+  };
+  for (const auto& [state, reason] : {std::pair{RunState::kSucceeded, "Completed"}, {RunState::kFailed, "Error"},
+                                      {RunState::kFailed, "RunLost"}, {RunState::kFailed, "OutOfMemory"}}) {
+    const auto all = usage(state, reason);
+    ASSERT_EQ(all.size(), 2U) << reason;
+    EXPECT_EQ(all[0].id, "abc.3/worker-0");
+    EXPECT_EQ(all[1].id, "abc.3/worker-1");
+    EXPECT_EQ(all[0].from, SysTime{10s});
+    EXPECT_EQ(all[1].from, SysTime{11s});
+    EXPECT_EQ(all[1].to, SysTime{20s});
+    EXPECT_EQ(all[0].millicores, 1500);
+    EXPECT_EQ(all[0].gpus, 2);
+    EXPECT_EQ(all[0].gpu_model, "v100");
+    EXPECT_EQ(all[0].user, "ann");
+    EXPECT_EQ(all[0].org, OrgId{"7"});
+    EXPECT_EQ(all[0].labels.at("team"), "vision");
+  }
+}
+
+TEST_F(PlanTrainJobTest, ARunThatLeftNoTraceIsCountedUntilItWasLastSeen) {
+  job_.record.state = State::kRunning;
+  job_.record.incarnation = 1;
+  job_.record.started = SysTime{10s};
+  job_.meta.updated = SysTime{30s};
+  const Record r = PlannedRecord();
+  ASSERT_EQ(r.usage.size(), 1U);
+  EXPECT_EQ(r.usage[0].to - r.usage[0].from, 20s);
+  job_.record.state = State::kCreating;  // it never ran, as far as anybody knows
+  EXPECT_TRUE(LostByBackend(job_, now_).usage.empty());
+}
+
+TEST_F(PlanTrainJobTest, ADamagedEndCountsFromTheRecordedStart) {
+  job_.record.state = State::kRunning;
+  job_.record.started = SysTime{10s};
+  RunEnds(RunState::kFailed, "RunLost", 0);
+  run_->replicas[0].reason = "RunLost";
+  run_->replicas[0].ended = SysTime{12s};
+  ASSERT_EQ(PlannedRecord().usage.size(), 1U);
+  EXPECT_EQ(PlannedRecord().usage[0].from, SysTime{10s});
+}
+
+TEST_F(PlanTrainJobTest, OneThatWasToldToStopFailsWithTheReasonItWasGiven) {
+  job_.wish.stop = 1;
+  job_.wish.stop_reason = "BudgetExceeded";
+  job_.wish.stop_message = "no money is left";
+  job_.record.state = State::kEnqueued;
+  EXPECT_EQ(PlannedRecord().next.reason, "BudgetExceeded");
+  job_.record.state = State::kRunning;
+  run_ = RunStatus{RunState::kRunning, "", "", false, {}};
+  EXPECT_TRUE(std::holds_alternative<StopRun>(Plan()));
+  job_.wish.spec.max_retries = 5;  // which is no reason to go on
+  RunEnds(RunState::kFailed, "Stopped", 143);
+  const Record r = PlannedRecord();
+  EXPECT_EQ(r.next.state, State::kFailed);
+  EXPECT_EQ(r.next.message, "no money is left");
+  EXPECT_EQ(r.next.exit_code, 143);
+  RunEnds(RunState::kSucceeded, "Completed", 0);
+  EXPECT_EQ(PlannedRecord().next.state, State::kCompleted) << "it was faster";
+  job_.record.starts = job_.wish.starts = 2;  // started again
+  run_ = RunStatus{RunState::kRunning, "", "", false, {}};
+  EXPECT_FALSE(std::holds_alternative<StopRun>(Plan()));
 }
 
 TEST_F(PlanTrainJobTest, EveryPlannedMoveIsAllowedByTheStateMachine) {

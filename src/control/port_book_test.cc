@@ -70,7 +70,7 @@ TEST(PortBookTest, AllOrNone) {
 
 TEST(PortBookTest, WhatARecordSaysIsHeldAfterARestart) {
   PortBook book({100, 110}, [](const OrgId&, const std::string&, int) { return true; });
-  book.Hold(ResourceId{"x"}, {{"a", {}, "h", 100}, {"a", {}, "h", 104}});
+  book.Hold(ResourceId{"x"}, {{"a", {}, "", "h", 100}, {"a", {}, "", "h", 104}});
   std::vector<Placement> two = {{"a", {}}, {"a", {}}};
   ASSERT_TRUE(book.Pick(ResourceId{"y"}, OrgId{"1"}, two).ok());
   EXPECT_EQ(two[0].port, 105);

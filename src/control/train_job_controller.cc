@@ -9,8 +9,8 @@ namespace cml::control {
 namespace {
 
 constexpr std::chrono::seconds kLookAgain{10};   // when nothing tells us of a change
-constexpr std::chrono::seconds kPatience{20};    // with one call of the backend
 constexpr std::chrono::seconds kStopping{2};     // until a run that was told to stop is looked at
+constexpr std::chrono::seconds kPatience{20};    // with one call of the backend
 constexpr std::chrono::seconds kGivenUp{30};     // a run that is not there so long after it was asked for
 
 Deadline Soon() { return std::chrono::steady_clock::now() + kPatience; }
@@ -58,6 +58,9 @@ Result<std::vector<ResourceId>> TrainJobController::Recover() {
   }
   CML_ASSIGN_OR_RETURN(std::vector<Node> nodes, d_.backend.Nodes(Soon()));
   d_.ports.SetNodes(nodes);
+  for (const Node& node : nodes) {
+    for (const Gpu& gpu : node.gpus) gpu_models_[{node.name, gpu.index}] = gpu.model;
+  }
   d_.desk.SetNodes(std::move(nodes));
   return unfinished;
 }
@@ -75,7 +78,8 @@ Result<Next> TrainJobController::Step(const ResourceId& id) {
   if (job.record.incarnation > 0) {
     CML_ASSIGN_OR_RETURN(view.run, d_.backend.Observe(KeyOf(job), Soon()));
   }
-  if (!job.wish.deleted && job.record.state == TrainJobState::kEnqueued && !view.run) {
+  const bool waits = job.record.state == TrainJobState::kEnqueued && !view.run;
+  if (waits && !job.wish.deleted && !IsStopAsked(job)) {
     if (d_.held_back) view.wait_reason = d_.held_back(job.meta.org);
     if (view.wait_reason.empty()) {
       AskDesk(view);
@@ -84,6 +88,13 @@ Result<Next> TrainJobController::Step(const ResourceId& id) {
     }
   }
   return Act(stored, PlanTrainJob(view));
+}
+
+// GPUs of one node are of one model, as a rule; where they are not, the first one's price counts.
+void TrainJobController::NameGpus(Placement& placement) const {
+  if (placement.gpus.empty()) return;
+  const auto model = gpu_models_.find({placement.node, placement.gpus.front()});
+  if (model != gpu_models_.end()) placement.gpu_model = model->second;
 }
 
 void TrainJobController::JoinQueue(const TrainJob& job) {
@@ -100,7 +111,9 @@ void TrainJobController::AskDesk(TrainJobView& view) {
   auto verdict = d_.desk.Ask(view.job.meta.id);
   view.admitted = std::move(verdict.placements);
   view.wait_reason = std::move(verdict.reason);
-  if (!view.admitted || view.admitted->size() < 2) return;
+  if (!view.admitted) return;
+  for (Placement& placement : *view.admitted) NameGpus(placement);
+  if (view.admitted->size() < 2) return;
   if (const Status picked = d_.ports.Pick(view.job.meta.id, view.job.meta.org, *view.admitted); !picked.ok()) {
     view.admitted.reset();
     view.wait_reason = picked.error().message();
@@ -171,9 +184,11 @@ Status TrainJobController::Save(const Stored& stored, const Record& record) {
   Stored next = stored;
   next.value.record = record.next;
   next.value.meta.updated = d_.clock.Now();
-  CML_RETURN_IF_ERROR(d_.jobs.SaveRecord(next, d_.leader, {record.events}));
+  CML_RETURN_IF_ERROR(
+      d_.jobs.SaveRecord(next, d_.leader, {.events = record.events, .usage = record.usage}));
   // A share is given back when the store says so, not before.
-  if (HoldsShare(job.record.state) && !HoldsShare(record.next.state)) Leave(job.meta.id);
+  const bool held = HoldsShare(job.record.state) || IsFinal(record.next.state);
+  if (held && !HoldsShare(record.next.state)) Leave(job.meta.id);
   return Ok{};
 }
 

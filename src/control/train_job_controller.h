@@ -4,7 +4,9 @@
 // error means "step again later".
 #pragma once
 #include <functional>
+#include <map>
 #include <string>
+#include <utility>
 
 #include "backends/backend.h"
 #include "control/admission_desk.h"
@@ -45,8 +47,10 @@ class TrainJobController {
   void JoinQueue(const TrainJob& job);
   void AskDesk(TrainJobView& view);
   void Leave(const ResourceId& id);
+  void NameGpus(Placement& placement) const;
 
   Deps d_;
+  std::map<std::pair<std::string, int>, std::string> gpu_models_;  // by node and index; from Recover
 };
 
 }  // namespace cml::control

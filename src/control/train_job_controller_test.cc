@@ -313,6 +313,9 @@ TEST_F(TrainJobControllerTest, DeleteWhileRunningLeavesNothing) {
   ASSERT_TRUE(MakeFolders(log.parent_path()).ok());
   ASSERT_TRUE(WriteFileAtomically(log, "line\n").ok());
   Delete(id);
+  ASSERT_TRUE(Step(id).ok());  // stops it
+  ASSERT_TRUE(Step(id).ok());  // records its end
+  EXPECT_EQ(Runs().size(), 1U) << "not removed before its end is recorded";
   ASSERT_TRUE(Step(id).ok());
   EXPECT_TRUE(Runs().empty());
   EXPECT_TRUE(Exists(id)) << "the row goes last";
@@ -322,6 +325,90 @@ TEST_F(TrainJobControllerTest, DeleteWhileRunningLeavesNothing) {
   EXPECT_EQ(backend_->removed_checkpoints(), std::vector<std::string>{id.str()});
   EXPECT_EQ(admitted_, std::vector{next});
   EXPECT_EQ(Step(id).value().when, Next::When::kDone);
+}
+
+std::vector<std::string> UsedBy(store::Store& store) {
+  std::vector<std::string> ids;
+  for (const UsageRecord& r : store.ListUsage({}).value()) ids.push_back(r.id);
+  return ids;
+}
+
+TEST_F(TrainJobControllerTest, EachRunIsBilledOnceHoweverItEnds) {
+  const ResourceId id = Submit("ranker", [](TrainJobSpec& s) { s.max_retries = 1; });
+  Settle(id);
+  EXPECT_TRUE(UsedBy(store_).empty());
+  backend_->Finish(Run(id), 1);
+  Settle(id);
+  EXPECT_EQ(UsedBy(store_), std::vector<std::string>{"ranker.1/worker-0"});
+  Delete(id);  // the second try runs
+  Settle(id);
+  ASSERT_TRUE(Step(id).ok());
+  EXPECT_FALSE(Exists(id));
+  EXPECT_EQ(UsedBy(store_), (std::vector<std::string>{"ranker.1/worker-0", "ranker.2/worker-0"}));
+  for (const UsageRecord& r : store_.ListUsage({}).value()) {
+    EXPECT_EQ(r.millicores, 6'000);
+    EXPECT_GE(r.to, r.from);
+    EXPECT_EQ(r.name, "ranker");
+  }
+}
+
+TEST_F(TrainJobControllerTest, ARunThatEndedWhileTheServerWasDownIsBilled) {
+  const ResourceId ended = Submit("ended"), deleted = Submit("gone");
+  Settle(ended);
+  backend_->Finish(Run(ended), 0);
+  Delete(ended);
+  Boot();
+  ASSERT_TRUE(controller_->Recover().ok());
+  Settle(ended);
+  EXPECT_FALSE(Exists(ended));
+  EXPECT_EQ(UsedBy(store_), std::vector<std::string>{"ended.1/worker-0"});
+  Delete(deleted);  // it only waited
+  Settle(deleted);
+  EXPECT_EQ(UsedBy(store_).size(), 1U);
+}
+
+TEST_F(TrainJobControllerTest, AWriteThatFailsIsRepeatedWithItsUsage) {
+  const ResourceId id = Submit("ranker");
+  Settle(id);
+  backend_->Finish(Run(id), 0);
+  for (const auto when : {MemoryStore::FailWhen::kBefore, MemoryStore::FailWhen::kAfter}) {
+    store_.FailNext(when, Error(Code::kUnavailable, "no space"));
+    (void)Step(id);
+  }
+  Settle(id);
+  EXPECT_EQ(StateOf(id), State::kCompleted);
+  EXPECT_EQ(UsedBy(store_).size(), 1U);
+}
+
+TEST_F(TrainJobControllerTest, NothingStartsThatTheBudgetForbids) {
+  std::string no = "no money is left";
+  controller_ = std::make_unique<TrainJobController>(TrainJobController::Deps{
+      rows_, *backend_, *desk_, *ports_, clock_, "installer", leader_, [&](const OrgId&) { return no; }});
+  ASSERT_TRUE(controller_->Recover().ok());
+  const ResourceId id = Submit("ranker");
+  Settle(id);
+  EXPECT_EQ(StateOf(id), State::kEnqueued);
+  EXPECT_EQ(Job(id).record.message, "no money is left");
+  EXPECT_EQ(desk_->counts().holding, 0U);
+  no.clear();
+  Settle(id);
+  EXPECT_EQ(StateOf(id), State::kRunning);
+}
+
+TEST_F(TrainJobControllerTest, OneThatIsToldToStopEndsAndGivesItsShareBack) {
+  const ResourceId id = Submit("ranker");
+  Settle(id);
+  Wish(id, [](TrainJobWish& w) {
+    w.stop = w.starts;
+    w.stop_reason = "BudgetExceeded";
+    w.stop_message = "no money is left";
+  });
+  Settle(id);
+  Settle(id);
+  EXPECT_EQ(StateOf(id), State::kFailed);
+  EXPECT_EQ(Job(id).record.reason, "BudgetExceeded");
+  EXPECT_EQ(desk_->counts().holding, 0U);
+  EXPECT_EQ(UsedBy(store_).size(), 1U);
 }
 
 TEST_F(TrainJobControllerTest, ADeleteGoesOnAfterACrash) {

@@ -67,6 +67,7 @@ struct Role {
 struct Placement {
   std::string node;
   std::vector<int> gpus;  // indices on that node
+  std::string gpu_model{};  // of those, as it was when they were given: what the bill says
   // Where the other replicas of the run find it; port 0: nowhere.
   std::string host{};
   int port = 0;

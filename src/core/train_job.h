@@ -91,6 +91,11 @@ struct TrainJobWish {
   AccessKey submitted_by;    // whose key fetches a package from another store
   std::uint64_t starts = 0;  // grows at submit (unless save_mode) and at each "start"
   bool deleted = false;
+  std::string user{};        // whose key submitted it; empty: the organisation's own
+  // The start that shall be stopped, should it not have ended; 0: none. The job fails with this
+  // reason and message.
+  std::uint64_t stop = 0;
+  std::string stop_reason{}, stop_message{};
 };
 
 enum class TrainJobState { kInitial, kEnqueued, kCreating, kRunning, kCompleted, kFailed, kDeleting };
@@ -139,6 +144,11 @@ struct TrainJob {
 // Does a controller still have something to do for it?
 inline bool IsUnfinished(const TrainJob& j) {
   return j.wish.deleted || !IsFinal(j.record.state) || j.wish.starts != j.record.starts;
+}
+
+// Shall it be stopped that it is on now?
+inline bool IsStopAsked(const TrainJob& j) {
+  return j.wish.stop != 0 && j.wish.stop == j.record.starts && !IsFinal(j.record.state);
 }
 
 // What it holds of its organisation's quota: its limits from the submit or start until it has ended.

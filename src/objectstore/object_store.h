@@ -90,6 +90,10 @@ class ObjectStore {
   // written meanwhile may be left.
   virtual Status RemoveAllOf(const OrgId& org) = 0;
 
+  // Bytes of all objects of the organisation and of the parts of its unfinished uploads, about as
+  // they are now: writers go on meanwhile.
+  virtual Result<std::uint64_t> Size(const OrgId& org) = 0;
+
   virtual Result<ObjectInfo> Stat(const OrgId& org, const std::string& bucket, const std::string& key) = 0;
   virtual Result<std::unique_ptr<ObjectReader>> Open(const OrgId& org, const std::string& bucket,
                                                      const std::string& key) = 0;

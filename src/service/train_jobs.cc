@@ -65,6 +65,7 @@ Result<TrainJob> TrainJobs::Create(const Caller& caller, TrainJobSpec spec, Mode
   CML_RETURN_IF_ERROR(Validate(spec));
   CML_RETURN_IF_ERROR(FillDefaults(spec));
   CML_RETURN_IF_ERROR(CheckPackagesExist(caller, spec));
+  if (d_.may_start && !spec.save_mode) CML_RETURN_IF_ERROR(d_.may_start(caller.org));
 
   TrainJob job;
   job.meta.id = NewResourceId();
@@ -72,6 +73,7 @@ Result<TrainJob> TrainJobs::Create(const Caller& caller, TrainJobSpec spec, Mode
   job.meta.name = spec.job_name;
   job.meta.created = job.meta.updated = d_.clock.Now();
   job.wish.submitted_by = caller.key;
+  job.wish.user = caller.user;
   job.wish.starts = spec.save_mode ? 0 : 1;
   job.wish.spec = std::move(spec);
   job.record.since = job.meta.created;
@@ -126,6 +128,7 @@ Result<TrainJob> TrainJobs::Start(const Caller& caller, const std::string& name)
     CML_ASSIGN_OR_RETURN(auto stored, Find(caller, name));
     TrainJob& job = stored.value;
     if (job.wish.deleted) return NoSuchJob(name);
+    if (d_.may_start) CML_RETURN_IF_ERROR(d_.may_start(caller.org));
     if (!IsFinal(job.record.state) || job.wish.starts != job.record.starts) {
       return Error(Code::kFailedPrecondition,
                    fmt::format("job {} is {}: it can be started when it has ended", name,

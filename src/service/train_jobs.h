@@ -54,6 +54,8 @@ class TrainJobs {
     // An empty answer: it is the platform's own.
     std::function<Result<std::string>(const std::string& endpoint)> package_endpoint;
     std::function<void(const ResourceId&)> changed;  // wakes the controller
+    // Does the organisation's budget allow a new start? kQuotaExceeded says why not.
+    std::function<Status(const OrgId&)> may_start{};
   };
   explicit TrainJobs(Deps deps) : d_(std::move(deps)) {}
 

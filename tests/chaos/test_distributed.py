@@ -38,7 +38,7 @@ def reach(address):
             return
         except OSError:
             time.sleep(0.05)
-while kind != "chief":  # neither workers nor ps end by themselves: the chief's end is everybody's
+while kind != "chief":
     time.sleep(60)
 for address in config["cluster"]["worker"] + config["cluster"]["ps"]:
     reach(address)

@@ -3,8 +3,6 @@ one process. What the programs print themselves proves that their tasks trained 
 """
 import json
 import re
-import signal
-import os
 import shutil
 from pathlib import Path
 
@@ -121,7 +119,7 @@ class TestTensorFlow1:
         learned(log)
 
     def test_an_estimator(self, world):
-        arguments = f"--eval-files {world.eval_file} --train-steps 600"
+        arguments = f"--eval-files {world.eval_file} --train-steps 300"
         job, log = world.train("census-tf1", REPOSITORY / "examples" / "census_estimator", TF1, "-p", "1",
                                "-w", "2", "--job_dir", "fds://data/census-tf1", arguments=arguments)
         check_estimator(world, "census-tf1", job, log, ["master-0", "worker-0", "worker-1"])
@@ -144,7 +142,7 @@ def check_estimator(world, name, job, log, trainers):
 
 class TestTensorFlow2:
     def test_an_estimator_with_an_evaluator(self, world):
-        arguments = f"--eval-files {world.eval_file} --train-steps 600"
+        arguments = f"--eval-files {world.eval_file} --train-steps 300"
         job, log = world.train("census-tf2", REPOSITORY / "examples" / "census_estimator", TF2, "-p", "1",
                                "-w", "2", "--evaluator_count", "1", "--job_dir", "fds://data/census-tf2",
                                arguments=arguments)
@@ -171,7 +169,8 @@ class TestTensorFlow2:
         framework = TF2 if which == "2.15.1" else world.newest("tensorflow")
         folder = package(tmp_path, "mirrored.py")
         name = f"mirrored-{which.replace('.', '-')}"
-        _, log = world.train(name, folder, framework, "-w", "1")
+        # Without a chief all of them are waited for, so all of them tell.
+        _, log = world.train(name, folder, framework, "-w", "2", "--chief_count", "0")
         check_equal(log, r"(\w+-\d) of 2: weights (\w+) after 40 steps over (\d+) rows", 2, 40 * 64 * 2)
         if which == "2.15.1":
             _, log = world.train(f"{name}-alone", folder, framework)
@@ -181,12 +180,10 @@ class TestTensorFlow2:
 def check_equal(log, line, tasks, rows):
     """Each task told the same weights and that the rows of all of them went into them."""
     found = re.findall(line, log)
-    # Who is not the first may be ended before it has told.
-    assert 1 <= len({task for task, _, _ in found}) <= tasks and found, log[-4000:]
+    assert len({task for task, _, _ in found}) == tasks, log[-4000:]
     assert len({weights for _, weights, _ in found}) == 1, found
     assert {int(total) for _, _, total in found} == {rows}, found
     learned(log)
-    return found
 
 
 # ---- others
@@ -198,8 +195,7 @@ def test_pytorch_over_gloo(world, tmp_path):
     # Without a chief all of them are waited for, so all of them tell.
     job, log = world.train("ddp", folder, framework, "-w", "2", "--chief_count", "0")
     assert states(job) == {"worker-0": "completed", "worker-1": "completed"}
-    found = check_equal(log, r"rank (\d) of 2: weights (\w+) after 40 steps over (\d+) rows", 2, 40 * 64 * 2)
-    assert len(found) == 2, found
+    check_equal(log, r"rank (\d) of 2: weights (\w+) after 40 steps over (\d+) rows", 2, 40 * 64 * 2)
     _, log = world.train("ddp-alone", folder, framework)
     check_equal(log, r"rank (\d) of 1: weights (\w+) after 40 steps over (\d+) rows", 1, 40 * 64)
 

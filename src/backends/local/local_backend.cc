@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <set>
 #include <system_error>
 
 #include "backends/local/gpu.h"
@@ -77,6 +78,15 @@ void ForEachReplica(const RunSpec& spec, F&& see) {
   for (const auto& role : spec.roles) {
     for (std::uint32_t i = 0; i < role.replicas; ++i) see(role, i);
   }
+}
+
+// Until when its shim lived: the time of change that it sets on the status file, twice a second.
+SysTime LastHeard(const fs::path& status_file, SysTime started) {
+  const SysTime now = SystemClock().Now();
+  struct stat st {};
+  if (::stat(status_file.c_str(), &st) != 0) return now;
+  const SysTime heard{milliseconds(st.st_mtim.tv_sec * 1'000 + st.st_mtim.tv_nsec / 1'000'000)};
+  return std::max(started, std::min(heard, now));
 }
 
 // The replica is ours alone from here on: its shim has ended, by itself if it was about to.
@@ -184,11 +194,11 @@ Status LocalBackend::Ensure(const RunKey& key, const RunSpec& spec, Deadline) {
 }
 
 Result<std::optional<RunStatus>> LocalBackend::Observe(const RunKey& key, Deadline) {
-  if (!Exists(context_.layout.Run(key))) return std::optional<RunStatus>();
+  if (!Exists(context_.layout.Run(key))) return ObserveLeftover(key);
   RunStatus run;
   const auto spec = SpecOf(key);
   if (!spec) {
-    if (!Exists(context_.layout.Run(key))) return std::optional<RunStatus>();
+    if (!Exists(context_.layout.Run(key))) return ObserveLeftover(key);
     run.state = RunState::kFailed;
     run.reason = "RunLost";
     run.message = "the run's files are damaged";
@@ -203,6 +213,72 @@ Result<std::optional<RunStatus>> LocalBackend::Observe(const RunKey& key, Deadli
   if (unstarted) Kick(key, spec->runtime);
   Summarise(run);
   return std::optional<RunStatus>(std::move(run));
+}
+
+// A run whose folder somebody else took away: its status files still tell what it was.
+std::optional<RunStatus> LocalBackend::ObserveLeftover(const RunKey& key) {
+  RunStatus run;
+  for (const std::string& name : LeftoversOf(key)) {
+    const fs::path file = context_.layout.StatusOf(key, name);
+    auto record = ReadReplica(file);
+    if (!record) continue;  // being removed by ourselves
+    if (!IsFinal(record->status.state)) {
+      EndLeftover(key, name, *record);
+      const auto dash = name.rfind('-');
+      record->status.role = name.substr(0, dash);
+      record->status.index = static_cast<std::uint32_t>(ParseUnsigned(name.substr(dash + 1)).value_or(0));
+      record->status.state = RunState::kFailed;
+      record->status.reason = "RunLost";
+      record->status.message = "the run's folder was removed while it ran";
+      record->status.ended = LastHeard(file, record->status.started);
+      if (!Exists(file) || !WriteReplica(file, *record, Sync::kDurable).ok()) continue;
+    }
+    run.replicas.push_back(std::move(record->status));
+  }
+  if (run.replicas.empty()) return std::nullopt;
+  Summarise(run);
+  return run;
+}
+
+// Names of the replicas that have a status file. Looked for only where the usual ones are, as this
+// is asked for every run that is yet to be made.
+std::vector<std::string> LocalBackend::LeftoversOf(const RunKey& key) const {
+  std::vector<std::string> names;
+  bool any = false;
+  for (const char* role : {"worker", "chief", "master", "ps", "evaluator"}) {
+    any = any || Exists(context_.layout.StatusOf(key, ReplicaName(role, 0)));
+  }
+  if (!any) return names;
+  std::error_code ec;
+  const std::string prefix = ToString(key) + ".";
+  for (const auto& entry : fs::directory_iterator(context_.layout.Status(), ec)) {
+    const std::string file = entry.path().filename().string();
+    if (Layout::KeyOfStatus(file) == key) names.push_back(file.substr(prefix.size()));
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+// Whoever took the folder away did not end what ran in it.
+void LocalBackend::EndLeftover(const RunKey& key, const std::string& name, const ReplicaRecord& record) {
+  if (record.boot_id != boot_id_) return;
+  if (record.cgroups.empty()) {
+    KillMarked(MarkOf(context_.layout.data, ToString(key) + "." + name));
+    return;
+  }
+  const Cgroup group = Cgroup::At(record.cgroups);
+  (void)group.Kill(milliseconds(5'000));
+  (void)group.Remove(milliseconds(1'000));
+}
+
+Status LocalBackend::RemoveLeftovers(const RunKey& key) {
+  for (const std::string& name : LeftoversOf(key)) {
+    const fs::path file = context_.layout.StatusOf(key, name);
+    const auto record = ReadReplica(file);
+    if (record && !IsFinal(record->status.state)) EndLeftover(key, name, *record);
+    if (::unlink(file.c_str()) != 0 && errno != ENOENT) return ErrnoError(errno, "remove", file);
+  }
+  return Ok{};
 }
 
 ReplicaStatus LocalBackend::ObserveReplica(const RunKey& key, const Role& role,
@@ -263,6 +339,7 @@ Status LocalBackend::EndWhatIsLeft(const RunKey& key, const std::string& replica
 ReplicaStatus LocalBackend::DeclareLost(const RunKey& key, ReplicaRecord record) {
   const std::string name = ReplicaName(record.status.role, record.status.index);
   const fs::path status_file = context_.layout.StatusOf(key, name);
+  const SysTime heard = LastHeard(status_file, record.status.started);
   const Fd lock = TakeReplicaLock(context_.layout.Replica(key, name));
   if (!lock.valid()) return record.status;  // somebody else is at it
   if (auto again = ReadReplica(status_file); again && IsFinal(again->status.state)) {
@@ -281,7 +358,7 @@ ReplicaStatus LocalBackend::DeclareLost(const RunKey& key, ReplicaRecord record)
   record.status.message = same_boot
                               ? "the process that kept the run was killed, and the run with it"
                               : "the machine restarted while it ran";
-  record.status.ended = SystemClock().Now();
+  record.status.ended = heard;
   if (auto written = WriteReplica(status_file, record, Sync::kDurable); !written.ok()) {
     LogWarning("cannot record a lost run",
                {{"run", ToString(key)}, {"error", written.error().message()}});
@@ -327,7 +404,7 @@ Status LocalBackend::Stop(const RunKey& key, Deadline) {
 Status LocalBackend::Remove(const RunKey& key, Deadline by) {
   const Layout& layout = context_.layout;
   const fs::path folder = layout.Run(key);
-  if (!Exists(folder)) return Ok{};
+  if (!Exists(folder)) return RemoveLeftovers(key);
   if (key.incarnation > HighestRemoved(key.resource)) {
     CML_RETURN_IF_ERROR(MakeFolders(layout.LogsOf(key.resource)));
     // Not synced: who removes a run has recorded its end durably, and a machine that loses power
@@ -368,13 +445,16 @@ Status LocalBackend::Remove(const RunKey& key, Deadline by) {
 }
 
 Result<std::vector<RunKey>> LocalBackend::List(Deadline) {
-  std::vector<RunKey> keys;
+  std::set<RunKey> keys;
   std::error_code ec;
   for (const auto& entry : fs::directory_iterator(context_.layout.Runs(), ec)) {
-    if (auto key = ParseRunKey(entry.path().filename().string())) keys.push_back(std::move(*key));
+    if (auto key = ParseRunKey(entry.path().filename().string())) keys.insert(std::move(*key));
   }
   if (ec) return ErrnoError(ec.value(), "list", context_.layout.Runs());
-  return keys;
+  for (const auto& entry : fs::directory_iterator(context_.layout.Status(), ec)) {
+    if (auto key = Layout::KeyOfStatus(entry.path().filename().string())) keys.insert(std::move(*key));
+  }
+  return std::vector<RunKey>(keys.begin(), keys.end());
 }
 
 Result<std::vector<Node>> LocalBackend::Nodes(Deadline) { return std::vector<Node>{node_}; }

@@ -90,6 +90,10 @@ class LocalBackend final : public Backend {
   std::optional<RunSpec> SpecOf(const RunKey& key) const;
   std::uint64_t HighestRemoved(const ResourceId& resource) const;
   ReplicaStatus ObserveReplica(const RunKey& key, const Role& role, std::uint32_t index);
+  std::vector<std::string> LeftoversOf(const RunKey& key) const;
+  std::optional<RunStatus> ObserveLeftover(const RunKey& key);
+  void EndLeftover(const RunKey& key, const std::string& name, const ReplicaRecord& record);
+  Status RemoveLeftovers(const RunKey& key);
   Status EndWhatIsLeft(const RunKey& key, const std::string& replica);
   ReplicaStatus DeclareLost(const RunKey& key, ReplicaRecord record);
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <latch>
@@ -214,6 +215,70 @@ TEST_F(LocalBackendTest, AShimThatIsKilledTakesItsJobWithIt) {
   ASSERT_TRUE(Backend().Ensure(key_, Script("echo again"), In(seconds(5))).ok());
   EXPECT_EQ(Status(key_).reason, "RunLost");
   EXPECT_EQ(Log(key_), "started\n");
+}
+
+int SandboxesOf(const std::filesystem::path& data);
+
+SysTime TouchedAt(const std::filesystem::path& file) {
+  struct stat st {};
+  EXPECT_EQ(::stat(file.c_str(), &st), 0);
+  return SysTime(std::chrono::milliseconds(st.st_mtim.tv_sec * 1'000 + st.st_mtim.tv_nsec / 1'000'000));
+}
+
+// Nobody writes the end of a run whose shim is killed: it is known all the same, also to a server
+// that looks much later.
+TEST_F(LocalBackendTest, TheEndOfARunThatDiesWithItsShimIsWhenItWasLastAlive) {
+  key_.incarnation = 1;
+  ASSERT_TRUE(Backend().Ensure(key_, Script("echo started; sleep 100000"), In(seconds(5))).ok());
+  WaitForLog(key_, "started");
+  const auto file = options_.data / "status" / (ToString(key_) + ".worker-0");
+  const SysTime started = ReadReplica(file)->status.started;
+  const auto by = In(seconds(10));
+  while (TouchedAt(file) < started + std::chrono::milliseconds(900)) {  // it beats
+    ASSERT_LT(std::chrono::steady_clock::now(), by);
+    std::this_thread::yield();
+  }
+  const auto replica = options_.data / "runs" / ToString(key_) / "worker-0";
+  const SysTime killed = SystemClock().Now();
+  ASSERT_TRUE(SignalShim(replica, SIGKILL));
+  while (ReplicaIsLocked(replica)) std::this_thread::yield();
+  // As if nobody had looked for an hour.
+  const SysTime alive = TouchedAt(file) - std::chrono::hours(1);
+  auto record = *ReadReplica(file);
+  record.status.started = started - std::chrono::hours(1);
+  ASSERT_TRUE(WriteReplica(file, record, Sync::kNotDurable).ok());
+  const auto millis = alive.time_since_epoch().count();
+  const timespec at[2] = {{millis / 1'000, millis % 1'000 * 1'000'000},
+                          {millis / 1'000, millis % 1'000 * 1'000'000}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, file.c_str(), at, 0), 0);
+  EXPECT_LT(killed - std::chrono::hours(1) - alive, std::chrono::milliseconds(1'500));
+  Open();
+  const RunStatus status = Status(key_);
+  EXPECT_EQ(status.reason, "RunLost");
+  ASSERT_EQ(status.replicas.size(), 1U);
+  EXPECT_EQ(status.replicas[0].ended, alive);
+  EXPECT_EQ(Status(key_).replicas[0].ended, alive) << "and that is kept";
+}
+
+TEST_F(LocalBackendTest, ARunWhoseFolderWasTakenAwayStillTellsHowLongItWas) {
+  key_.incarnation = 1;
+  ASSERT_TRUE(Backend().Ensure(key_, Script("echo started; sleep 100000"), In(seconds(5))).ok());
+  WaitForLog(key_, "started");
+  const auto file = options_.data / "status" / (ToString(key_) + ".worker-0");
+  const SysTime started = ReadReplica(file)->status.started;
+  ASSERT_TRUE(RemoveTree(options_.data / "runs" / ToString(key_)).ok());
+  Open();  // and the server forgets nothing over a restart
+  EXPECT_EQ(Backend().List(In(seconds(1))).value(), std::vector{key_});
+  const RunStatus status = Status(key_);
+  EXPECT_EQ(status.state, RunState::kFailed);
+  EXPECT_EQ(status.reason, "RunLost");
+  ASSERT_EQ(status.replicas.size(), 1U);
+  EXPECT_EQ(status.replicas[0].started, started);
+  EXPECT_GE(status.replicas[0].ended, started);
+  EXPECT_EQ(SandboxesOf(options_.data), 0) << "what ran in it is ended";
+  ASSERT_TRUE(Backend().Remove(key_, In(seconds(5))).ok());
+  EXPECT_FALSE(Backend().Observe(key_, In(seconds(1))).value());
+  EXPECT_TRUE(Backend().List(In(seconds(1))).value().empty());
 }
 
 // Processes of our runs, found by what no sandbox can hide: the user that they run as, or the list

@@ -83,9 +83,8 @@ void LocalBackend::SweepLeftovers() {
     }
   }
   for (const auto& entry : fs::directory_iterator(context_.layout.Status(), ec)) {
-    const auto key = Layout::KeyOfStatus(entry.path().filename().string());
-    const bool wanted = key && ::access(context_.layout.Run(*key).c_str(), F_OK) == 0;
-    if (!wanted) (void)::unlink(entry.path().c_str());
+    // One without a run's folder still tells how long the run was: it goes with Remove.
+    if (!Layout::KeyOfStatus(entry.path().filename().string())) (void)::unlink(entry.path().c_str());
   }
 }
 

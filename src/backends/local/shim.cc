@@ -40,6 +40,7 @@ using Steady = std::chrono::steady_clock;
 
 constexpr int kKilled = 128 + SIGKILL;
 constexpr int kUsageError = 2;  // of a program that was called wrongly: it would be again
+constexpr milliseconds kBeat{500};  // how exactly the end is known of a run that dies with its shim
 constexpr std::size_t kMostMessage = 4 * 1024;
 constexpr std::size_t kMostLine = 16 * 1024;    // of the merged log, before it is broken
 constexpr milliseconds kLookForStart{20};
@@ -119,6 +120,8 @@ class Shim {
   void CheckDisk();
   bool HitTheDiskLimit(const std::optional<int>& exit_code) const;
   void CheckMemory();
+  void Beat();
+  SysTime RunClock() const;
   int MillisToNextCheck() const;
   void End(std::string reason, std::string message, milliseconds grace);
   void Conclude();
@@ -139,9 +142,10 @@ class Shim {
 
   std::string reason_, message_;  // why we end it; empty: it ends by itself
   std::optional<Steady::time_point> terminate_at_, kill_at_, wall_at_, disk_at_, sample_at_,
-      memory_at_, look_at_, start_by_;
+      memory_at_, look_at_, start_by_, beat_at_;
   int memory_checks_ = 0;
   Steady::time_point released_;  // when the command might start
+  Steady::time_point counted_from_;  // when it was let go the first time: `started` by this clock
   Usage sampled_;
   std::uint64_t lost_bytes_ = 0;
   std::string last_output_;  // the end of it, for the message when the sandbox does not start
@@ -209,10 +213,16 @@ Status Shim::Start() {
   record_.status.started = SystemClock().Now();
   CML_RETURN_IF_ERROR(
       WriteReplica(plan_.status_file, record_, Sync::kDurable, folder_ / kFirstStatus));
-  CML_RETURN_IF_ERROR(process_->Release());
-  released_ = Steady::now();
+  if (auto released = process_->Release(); !released.ok()) {
+    record_.status.started = SysTime{};
+    return released;
+  }
+  // The command's clock begins here; what the proof took to reach the disk is not its time.
+  released_ = counted_from_ = Steady::now();
+  record_.status.started = SystemClock().Now();
+  Beat();
 
-  const auto now = Steady::now();
+  const auto now = released_;
   if (plan_.wall_seconds > 0) wall_at_ = now + std::chrono::seconds(plan_.wall_seconds);
   if (plan_.limits.disk_bytes > 0) disk_at_ = now + milliseconds(250);
   if (!group_.limits_memory()) sample_at_ = now + milliseconds(100);
@@ -333,7 +343,7 @@ void Shim::MergeRest() {
 int Shim::MillisToNextCheck() const {
   std::optional<Steady::time_point> next;
   for (const auto& at :
-       {terminate_at_, kill_at_, wall_at_, disk_at_, sample_at_, memory_at_, look_at_}) {
+       {terminate_at_, kill_at_, wall_at_, disk_at_, sample_at_, memory_at_, look_at_, beat_at_}) {
     if (at && (!next || *at < *next)) next = at;
   }
   if (!next) return -1;
@@ -425,6 +435,24 @@ void Shim::CheckTimes() {
   if (sample_at_ && now >= *sample_at_) CheckMemory();
   if (memory_at_ && now >= *memory_at_) CheckMemoryKills();
   if (look_at_ && now >= *look_at_) CheckStart();
+  if (beat_at_ && now >= *beat_at_) Beat();
+}
+
+// The command's start and what has gone by since, so that no change of the machine's clock makes a
+// run shorter or longer.
+SysTime Shim::RunClock() const {
+  if (record_.status.started == SysTime{}) return SystemClock().Now();
+  return record_.status.started +
+         std::chrono::duration_cast<milliseconds>(Steady::now() - counted_from_);
+}
+
+// The status file's time of change says until when we lived: who is killed writes no end.
+void Shim::Beat() {
+  const auto alive = RunClock().time_since_epoch().count();
+  const timespec at{alive / 1'000, alive % 1'000 * 1'000'000};
+  const std::array<timespec, 2> times{at, at};
+  (void)::utimensat(AT_FDCWD, plan_.status_file.c_str(), times.data(), 0);
+  beat_at_ = Steady::now() + kBeat;
 }
 
 // One file cannot outgrow the limit: its writer gets SIGXFSZ, or an error where it ignores that.
@@ -490,6 +518,7 @@ void Shim::End(std::string reason, std::string message, milliseconds grace) {
 }
 
 void Shim::Conclude() {
+  record_.status.ended = RunClock();
   Pump();  // everybody who could write is gone
   MergeRest();
   port_.Release();
@@ -529,6 +558,7 @@ void Shim::Conclude() {
   }
   if (!code) {
     const std::string said(Trim(last_output_));
+    record_.status.started = SysTime{};  // the command never ran
     return WriteFinal(
         RunState::kFailed, "StartFailed",
         "the sandbox did not start" + (said.empty() ? said : ": " + Quote(said, 300)));
@@ -548,7 +578,7 @@ void Shim::WriteFinal(RunState state, std::string reason, std::string message) {
   record_.status.state = state;
   record_.status.reason = std::move(reason);
   record_.status.message = std::move(message);
-  record_.status.ended = SystemClock().Now();
+  if (record_.status.ended == SysTime{}) record_.status.ended = RunClock();
   while (!WriteReplica(plan_.status_file, record_, Sync::kDurable, folder_ / kLastStatus).ok()) {
     if (::access(folder_.c_str(), F_OK) != 0) return;  // removed
     std::this_thread::sleep_for(milliseconds(500));    // a full disk: somebody will make space

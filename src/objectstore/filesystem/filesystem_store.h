@@ -55,6 +55,9 @@ class FilesystemStore final : public ObjectStore {
   Result<BucketInfo> Bucket(const OrgId& org, const std::string& bucket) override;
   Status MakeBucket(const OrgId& org, const std::string& bucket) override;
   Status RemoveBucket(const OrgId& org, const std::string& bucket) override;
+  // What a job wrote counts as well. Names of one file share its bytes, and the holes of a big file
+  // are not counted.
+  Result<std::uint64_t> Size(const OrgId& org) override;
   Status RemoveAllOf(const OrgId& org) override;
 
   Result<ObjectInfo> Stat(const OrgId& org, const std::string& bucket,

@@ -59,6 +59,19 @@ class MemoryObjectStore final : public ObjectStore {
     return Ok{};
   }
 
+  Result<std::uint64_t> Size(const OrgId& org) override {
+    const std::lock_guard lock(mutex_);
+    std::uint64_t bytes = 0;
+    for (const auto& [id, bucket] : buckets_) {
+      if (id.first != org) continue;
+      for (const auto& [key, object] : bucket.objects) bytes += object->bytes.size();
+      for (const auto& [upload_id, upload] : bucket.uploads) {
+        for (const auto& [number, part] : upload.parts) bytes += part.size();
+      }
+    }
+    return bytes;
+  }
+
   Status RemoveAllOf(const OrgId& org) override {
     const std::lock_guard lock(mutex_);
     std::erase_if(buckets_, [&org](const auto& entry) { return entry.first.first == org; });

@@ -157,6 +157,33 @@ TEST_P(ObjectStoreContract, AKeyHasAtMost1024Bytes) {
   EXPECT_EQ(Names(List()), Keys{longest});
 }
 
+TEST_P(ObjectStoreContract, TheSizeIsOfAllObjectsOfTheOrganisation) {
+  EXPECT_EQ(store_->Size(kOrg).value(), 0U);
+  EXPECT_EQ(store_->Size(kOther).value(), 0U);
+  ASSERT_TRUE(store_->MakeBucket(kOrg, "more").ok());
+  ASSERT_TRUE(store_->MakeBucket(kOther, kBucket).ok());
+  ASSERT_TRUE(Put("a/b/c", std::string(1000, 'x')).ok());
+  ASSERT_TRUE(Put("a/d", std::string(3 << 20, 'y')).ok());
+  ASSERT_TRUE(PutObject(*store_, {kOrg, "more", "z"}, std::string(7, 'z')).ok());
+  ASSERT_TRUE(PutObject(*store_, {kOther, kBucket, "z"}, std::string(5, 'z')).ok());
+  EXPECT_EQ(store_->Size(kOrg).value(), 1007U + (3 << 20));
+  EXPECT_EQ(store_->Size(kOther).value(), 5U);
+  const auto upload = store_->BeginUpload(kOrg, kBucket, "up", {});
+  ASSERT_TRUE(upload.ok());
+  {
+    const auto part = store_->PutPart(kOrg, kBucket, upload.value(), 1);
+    ASSERT_TRUE(part.ok());
+    ASSERT_TRUE(part.value()->Write(std::string(2000, 'p')).ok());
+    ASSERT_TRUE(part.value()->Commit().ok());
+  }
+  const std::uint64_t with_part = store_->Size(kOrg).value();
+  EXPECT_GE(with_part, 3007U + (3 << 20));  // and what the store itself notes of the upload
+  EXPECT_LE(with_part, 4007U + (3 << 20));
+  ASSERT_TRUE(store_->AbortUpload(kOrg, kBucket, upload.value()).ok());
+  ASSERT_TRUE(store_->Remove(kOrg, kBucket, "a/d").ok());
+  EXPECT_EQ(store_->Size(kOrg).value(), 1007U);
+}
+
 // ---- objects
 
 TEST_P(ObjectStoreContract, AnObjectComesBackWithWhatWasSaidOfIt) {
