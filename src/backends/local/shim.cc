@@ -29,6 +29,7 @@
 #include "base/file.h"
 #include "base/strings.h"
 #include "base/time.h"
+#include "logs/line_merger.h"
 #include "logs/run_log.h"
 
 namespace cml::backends::local {
@@ -42,7 +43,6 @@ constexpr int kKilled = 128 + SIGKILL;
 constexpr int kUsageError = 2;  // of a program that was called wrongly: it would be again
 constexpr milliseconds kBeat{500};  // how exactly the end is known of a run that dies with its shim
 constexpr std::size_t kMostMessage = 4 * 1024;
-constexpr std::size_t kMostLine = 16 * 1024;    // of the merged log, before it is broken
 constexpr milliseconds kLookForStart{20};
 
 // A short file that the job may have left: plain file, no link, no pipe that would block us.
@@ -91,7 +91,7 @@ sigset_t OurSignals() {
 
 class Shim {
  public:
-  Shim(fs::path folder, ShimPlan plan, logs::LogWriter log, std::optional<logs::LogWriter> merged)
+  Shim(fs::path folder, ShimPlan plan, logs::LogWriter log, std::optional<logs::LineMerger> merged)
       : folder_(std::move(folder)),
         plan_(std::move(plan)),
         log_(std::move(log)),
@@ -109,8 +109,6 @@ class Shim {
   bool MayRunAgain();
   Status RunAgain();
   void CheckStart();
-  void Merge(std::string_view bytes);
-  void MergeRest();
   void Watch();
   void OnSignals();
   void OnMemoryEvent();
@@ -130,8 +128,7 @@ class Shim {
   const fs::path folder_;
   ShimPlan plan_;
   logs::LogWriter log_;
-  std::optional<logs::LogWriter> merged_;  // of all replicas; lines go there whole
-  std::string line_;                       // that has not ended yet
+  std::optional<logs::LineMerger> merged_;  // log of all replicas of the run
   PortHold port_;
   ReplicaRecord record_;
   Cgroup group_;
@@ -284,7 +281,7 @@ bool Shim::MayRunAgain() {
 
 Status Shim::RunAgain() {
   Pump();
-  MergeRest();
+  if (merged_) merged_->EndLine();
   ReplicaStatus& status = record_.status;
   ++status.restarts;
   status.reason = "Restarted";
@@ -292,7 +289,7 @@ Status Shim::RunAgain() {
                                status.restarts, plan_.restarts);
   const std::string notice = "[" + status.message + "]\n";
   (void)log_.Append(notice);
-  Merge(notice);
+  if (merged_) merged_->Add(notice);
   for (const char* file : {"reason", "message", "started"}) (void)::unlink((folder_ / "status" / file).c_str());
   CML_RETURN_IF_ERROR(WriteReplica(plan_.status_file, record_, Sync::kNotDurable, folder_ / kFirstStatus));
   // The others notice, and end or come back too: each time they get a bit longer.
@@ -311,33 +308,6 @@ Status Shim::RunAgain() {
   released_ = Steady::now();
   AwaitProgram();
   return Ok{};
-}
-
-// Whole lines, each behind the replica's name, so that those of several replicas do not mix.
-void Shim::Merge(std::string_view bytes) {
-  if (!merged_) return;
-  line_ += bytes;
-  const std::string name = ReplicaName(plan_.identity.role, plan_.identity.index) + ": ";
-  std::string out;
-  std::size_t from = 0;
-  while (from < line_.size()) {
-    auto end = line_.find('\n', from);
-    if (end == std::string::npos) {
-      if (line_.size() - from < kMostLine) break;
-      end = from + kMostLine;
-      out += name + line_.substr(from, kMostLine) + "\n";
-      from = end;
-      continue;
-    }
-    out += name + line_.substr(from, end + 1 - from);
-    from = end + 1;
-  }
-  line_.erase(0, from);
-  if (!out.empty()) (void)merged_->Append(out);
-}
-
-void Shim::MergeRest() {
-  if (!line_.empty()) Merge("\n");
 }
 
 int Shim::MillisToNextCheck() const {
@@ -402,7 +372,7 @@ void Shim::Pump() {
     if (n < 0) return;
     if (n == 0) return process_->CloseOutput();  // or its end would wake us for ever
     const std::string_view bytes(buffer.data(), static_cast<std::size_t>(n));
-    Merge(bytes);
+    if (merged_) merged_->Add(bytes);
     last_output_ = bytes.substr(bytes.size() - std::min<std::size_t>(bytes.size(), 512));
     if (lost_bytes_ > 0) {
       const std::string notice =
@@ -520,7 +490,7 @@ void Shim::End(std::string reason, std::string message, milliseconds grace) {
 void Shim::Conclude() {
   record_.status.ended = RunClock();
   Pump();  // everybody who could write is gone
-  MergeRest();
+  if (merged_) merged_->EndLine();
   port_.Release();
   const CgroupUsage used = group_.Usage();
   record_.status.usage.cpu_millis = std::max(used.cpu_millis, sampled_.cpu_millis);
@@ -600,11 +570,11 @@ int RunShim(const fs::path& replica_folder) {
   if (::access(plan->status_file.c_str(), F_OK) == 0) return 0;  // it was launched
   auto log = logs::LogWriter::Open(plan->log_file, static_cast<std::uint64_t>(plan->log_bytes));
   if (!log.ok()) return 1;
-  std::optional<logs::LogWriter> merged;
+  std::optional<logs::LineMerger> merged;
   if (!plan->merged_file.empty()) {
     auto opened = logs::LogWriter::Open(plan->merged_file, static_cast<std::uint64_t>(plan->log_bytes));
     if (!opened.ok()) return 1;
-    merged = std::move(opened).value();
+    merged.emplace(std::move(opened).value(), ReplicaName(plan->identity.role, plan->identity.index));
   }
   return Shim(replica_folder, std::move(*plan), std::move(log).value(), std::move(merged)).Run();
 }
