@@ -61,6 +61,18 @@ constexpr std::array kRules = {
     // ---- quota
     AccessRule{"GET", "/cloud_ml/v1/quota", "quota.read", Least::kViewer, OrgQuery::kAll},
     AccessRule{"POST", "/cloud_ml/v1/quota", "quota.read", Least::kViewer, OrgQuery::kOne},  // reads, too (section 4)
+    AccessRule{"GET", "/cloud_ml/v1/quota_holders", "quota.read", Least::kViewer, OrgQuery::kAll},
+    AccessRule{"PUT", "/cloud_ml/v1/quota/{org_id}", "quota.update", Least::kPlatformAdmin, OrgQuery::kNone, kChanges},
+    AccessRule{"POST", "/cloud_ml/v1/application", "application.create", Least::kMember, OrgQuery::kOne, kChanges},
+    AccessRule{"GET", "/cloud_ml/v1/application", "application.list", Least::kViewer, OrgQuery::kAll},
+    AccessRule{"POST", "/cloud_ml/v1/application/{application}/grant", "application.grant", Least::kPlatformAdmin, OrgQuery::kNone, kChanges},
+    AccessRule{"POST", "/cloud_ml/v1/application/{application}/decline", "application.decline", Least::kPlatformAdmin, OrgQuery::kNone, kChanges},
+    // ---- nodes
+    AccessRule{"GET", "/cloud_ml/v1/resources", "node.free", Least::kViewer},
+    AccessRule{"GET", "/cloud_ml/v1/nodes", "node.list", Least::kPlatformAdmin},
+    AccessRule{"GET", "/cloud_ml/v1/nodes/{node}", "node.read", Least::kPlatformAdmin},
+    AccessRule{"POST", "/cloud_ml/v1/nodes/{node}/cordon", "node.cordon", Least::kPlatformAdmin, OrgQuery::kNone, kChanges},
+    AccessRule{"POST", "/cloud_ml/v1/nodes/{node}/uncordon", "node.uncordon", Least::kPlatformAdmin, OrgQuery::kNone, kChanges},
     // ---- the bill
     AccessRule{"GET", "/cloud_ml/v1/usage", "usage.read", Least::kViewer, OrgQuery::kAll},
     AccessRule{"GET", "/cloud_ml/v1/price", "price.read", Least::kViewer, OrgQuery::kOne},

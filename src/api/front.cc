@@ -28,9 +28,6 @@ constexpr std::array kLater = {
     Later{"/cloud_ml/v1/dev", "dev environments"},
     Later{"/dev_server/", "dev servers"},
     Later{"/cloud_ml/v1/tensorboard", "TensorBoard services"},
-    Later{"/cloud_ml/v1/application", "quota applications"},
-    Later{"/cloud_ml/v1/quota", "changing a quota"},
-    Later{"/cloud_ml/v1/resources", "the resource table"},
     Later{"/cloud_ml/v1/pipeline", "pipelines"},
     Later{"/cloud_ml/v1/schedule", "schedules"},
     Later{"/cloud_ml/v1/ceph", "ceph volumes"},
@@ -41,6 +38,11 @@ bool IsOurs(std::string_view path) {
   return std::any_of(kOurs.begin(), kOurs.end(), [path](std::string_view p) {
     return p.ends_with('/') ? path.starts_with(p) : path == p;
   });
+}
+
+// For the audit: the address, and who the client's certificate says it is, where TLS asked for one.
+std::string WhereFrom(const net::Request& request) {
+  return request.client_subject.empty() ? request.peer : request.peer + " " + request.client_subject;
 }
 
 Error NoSuchRoute(const net::Request& request) {
@@ -120,7 +122,7 @@ Result<net::Response> Front::Run(const net::Request& request, const RouteTable::
   }
   service::Caller caller;
   bool all_organisations = false;
-  service::RequestContext context{request.id, request.peer, std::string(match.route->rule->action), {}, {}};
+  service::RequestContext context{request.id, WhereFrom(request), std::string(match.route->rule->action), {}, {}};
   if (match.route->rule->least != Least::kAnyone) {
     // 2. Who is it?
     CML_ASSIGN_OR_RETURN(caller, auth_.Authenticate(request));

@@ -18,7 +18,7 @@ class IdentityRoutesTest : public testing::ApiWorld {
     AddOrgRoutes(table, org_admin_);
     AddUserRoutes(table, users_);
     AddKeyRoutes(table, keys_, clock_);
-    AddNamespaceRoutes(table, {org_admin_, users_, store_, clock_});
+    AddNamespaceRoutes(table, {org_admin_, users_, quotas_});
     front_ = std::make_unique<Front>(auth_, std::move(table), net::Router{});
     EXPECT_TRUE(orgs_.EnsureDefaultOrg(5000).ok());
   }

@@ -40,12 +40,13 @@ struct Filter {
 
 std::vector<Filter> FiltersIn(const Call& call, const ListShape& shape) {
   std::vector<Filter> filters;
-  for (const auto& [name, text] : call.request.query) {
+  for (const auto& parameter : call.request.query) {  // a lambda captures no structured binding
+    const std::string& name = parameter.first;
     const std::string_view first = std::string_view(name).substr(0, name.find('.'));
     const bool known = std::any_of(shape.fields.begin(), shape.fields.end(),
                                    [&](std::string_view field) { return field == name || field == first; });
     // org_id says on whose behalf the request is made.
-    if (known && name != "org_id") filters.push_back({name, text});
+    if (known && name != "org_id") filters.push_back({name, parameter.second});
   }
   return filters;
 }

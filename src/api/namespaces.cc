@@ -3,7 +3,6 @@
 #include "api/http_error.h"
 #include "api/list_query.h"
 #include "api/orgs.h"
-#include "service/audit.h"
 
 namespace cml::api {
 namespace {
@@ -56,20 +55,15 @@ class NamespaceRoutes {
   Result<net::Response> SetQuota(const Call& call) const {
     CML_ASSIGN_OR_RETURN(const auto fields, codec::DecodeNamespaceQuota(call.request.body));
     CML_ASSIGN_OR_RETURN(const Org org, d_.orgs.Describe(call.caller, fields.name));
-    CML_ASSIGN_OR_RETURN(Quota quota, d_.store.GetQuota(org.id));
-    CML_ASSIGN_OR_RETURN(const auto before, QuotaOf(org));
-    if (fields.cpu) quota.total.millicores = *fields.cpu * 1000;
-    if (fields.memory) quota.total.memory_bytes = *fields.memory * kGiB;
-    if (fields.gpu) quota.total.gpus = *fields.gpu;
-    codec::NamespaceQuota after = before;
-    after.total = quota.total;
-    service::Caller caller = call.caller;
-    caller.org = org.id;
-    store::Alongside with;
-    with.audit = service::AuditOf(caller, d_.clock.Now(),
-                                  {"quota of " + org.name, codec::EncodeNamespaceQuota(before), codec::EncodeNamespaceQuota(after)});
-    CML_RETURN_IF_ERROR(d_.store.PutQuota(org.id, quota, with));
-    service::Audited(caller);
+    QuotaChange change;
+    const auto set = [&change](QuotaMeasure measure, std::optional<std::int64_t> limit) {
+      if (limit) change.settings.push_back({{std::nullopt, measure}, limit});
+    };
+    if (fields.cpu) set(QuotaMeasure::kCpu, *fields.cpu * 1000);
+    if (fields.memory) set(QuotaMeasure::kMemory, *fields.memory * kGiB);
+    set(QuotaMeasure::kGpu, fields.gpu);
+    if (!change.empty()) CML_RETURN_IF_ERROR(d_.quotas.Update(call.caller, org.id, change));
+    CML_ASSIGN_OR_RETURN(const auto after, QuotaOf(org));
     return JsonResponse(200, codec::EncodeNamespaceQuota(after));
   }
   Result<net::Response> ListQuotas(const Call& call) const {
@@ -124,9 +118,8 @@ class NamespaceRoutes {
     return JsonResponse(200, codec::EncodeNamespace(org.value()));
   }
   Result<codec::NamespaceQuota> QuotaOf(const Org& org) const {
-    CML_ASSIGN_OR_RETURN(const Quota quota, d_.store.GetQuota(org.id));
-    CML_ASSIGN_OR_RETURN(const QuotaUse use, d_.store.GetQuotaUse(org.id));
-    return codec::NamespaceQuota{org.name, quota.total, use.total()};
+    CML_ASSIGN_OR_RETURN(const QuotaStanding standing, d_.quotas.Read(org.id));
+    return codec::NamespaceQuota{org.name, standing.quota.total, standing.used.total()};
   }
 
   NamespaceRoutesDeps d_;

@@ -4,8 +4,8 @@
 #include "api/route_table.h"
 #include "service/keys.h"
 #include "service/org_admin.h"
+#include "service/quotas.h"
 #include "service/users.h"
-#include "store/store.h"
 
 namespace cml::api {
 
@@ -18,8 +18,7 @@ void AddKeyRoutes(RouteTable& table, service::Keys& keys, const Clock& clock);
 struct NamespaceRoutesDeps {
   service::OrgAdmin& orgs;
   service::Users& users;
-  store::Store& store;  // of the quotas
-  const Clock& clock;
+  service::Quotas& quotas;
 };
 void AddNamespaceRoutes(RouteTable& table, NamespaceRoutesDeps deps);
 

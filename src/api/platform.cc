@@ -60,11 +60,6 @@ class PlatformRoutes {
 
   Result<net::Response> Authentication(const Call&) const { return DoneResponse("the key is good"); }
 
-  Result<net::Response> Quota(const Call& call) const {
-    CML_ASSIGN_OR_RETURN(const auto usage, d_.usage(call.caller.org));
-    return JsonResponse(200, codec::EncodeQuota(usage));
-  }
-
  private:
   PlatformRoutesDeps d_;
 };
@@ -87,8 +82,6 @@ void AddPlatformRoutes(RouteTable& table, PlatformRoutesDeps deps) {
   add("DELETE", "/cloud_ml/v1/runtimes/{name}/{version}", &PlatformRoutes::Remove);
   add("GET", "/cloud_ml/v1/org_ids", &PlatformRoutes::OrgId);
   add("GET", "/cloud_ml/v1/authentication", &PlatformRoutes::Authentication, Where::kEventLoop);
-  add("GET", "/cloud_ml/v1/quota", &PlatformRoutes::Quota);
-  add("POST", "/cloud_ml/v1/quota", &PlatformRoutes::Quota);  // reads, too (section 4)
 }
 
 }  // namespace cml::api

@@ -1,5 +1,5 @@
 // api/platform.h — the routes that belong to no resource: health, metrics, the description of the
-// API, frameworks, who am I, and what an organisation uses.
+// API, frameworks, and who am I.
 #pragma once
 #include <functional>
 #include <string>
@@ -21,7 +21,6 @@ struct PlatformRoutesDeps {
   std::function<Result<std::vector<codec::RuntimeLine>>()> runtimes;
   std::function<Status(const RuntimeRef&)> prepare_runtime;
   std::function<Status(const RuntimeRef&)> remove_runtime;
-  std::function<Result<codec::QuotaLine>(const OrgId&)> usage;
 };
 void AddPlatformRoutes(RouteTable& table, PlatformRoutesDeps deps);
 

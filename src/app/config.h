@@ -12,7 +12,9 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "core/billing.h"
+#include "core/quota.h"
 #include "core/run.h"
+#include "net/http_server.h"
 
 namespace cml::app {
 
@@ -20,6 +22,7 @@ struct Config {
   std::filesystem::path data;
   std::string listen_address = "127.0.0.1";
   std::uint16_t listen_port = 8089;
+  net::ServerOptions http;  // limits and TLS; address and port are those above
 
   // Where clients reach this server besides listen: "host:port" or a URL. A job's fds_endpoint that
   // names one of them is this server.
@@ -29,6 +32,7 @@ struct Config {
 
   std::string default_cpu;      // of a job that names none; empty: half the cores, at most 4
   std::string default_memory;   // empty: a quarter of the machine, at most 8G
+  Quota default_quota;          // of organisations that are made; no limits
   Limits capacity;              // to give out; 0: what the machine has
   int fake_gpus = 0;            // for tests
   std::string node_name;

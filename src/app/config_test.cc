@@ -21,6 +21,7 @@ public_endpoints: [cloud.example.com]
 package_hosts: ["store:9000"]
 default_cpu: 2
 default_memory: 4G
+default_quota: {train_gpu_quota: 8, train_memory_quota: 64G, tensorboard_quota: 2, total_cpu_quota: INF}
 capacity_cpu: 8
 capacity_memory: 16G
 fake_gpus: 4
@@ -29,25 +30,53 @@ node_labels: {rack: r1}
 environments_folder: /srv/environments
 first_uid: 300000
 log_level: debug
+http: {max_connections: 100, max_connections_per_address: 10, max_head_bytes: 8192, head_seconds: 5,
+       body_seconds: 6, idle_seconds: 7, write_seconds: 8, min_bytes_per_second: 9}
+tls: {certificate: /c.pem, key: /k.pem, client_ca: /a.pem, client_certificates: required, minimum: "1.3"}
 )", c);
   ASSERT_TRUE(s.ok()) << s.error().message();
   EXPECT_EQ(c.listen_address, "::1");
   EXPECT_EQ(c.listen_port, 9000);
   EXPECT_EQ(c.public_endpoints, std::vector<std::string>{"cloud.example.com"});
   EXPECT_EQ(c.default_memory, "4G");
+  EXPECT_EQ(c.default_quota.of(QuotaGroup::kTrain).gpus, 8);
+  EXPECT_EQ(c.default_quota.of(QuotaGroup::kTrain).memory_bytes, 64LL << 30);
+  EXPECT_EQ(c.default_quota.of(QuotaGroup::kTensorboard).count, 2);
+  EXPECT_EQ(c.default_quota.total.millicores, std::nullopt);
   EXPECT_EQ(c.capacity.millicores, 8000);
   EXPECT_EQ(c.capacity.memory_bytes, 16LL << 30);
   EXPECT_EQ(c.fake_gpus, 4);
   EXPECT_EQ(c.node_labels.at("rack"), "r1");
   EXPECT_EQ(c.first_uid, 300000);
   EXPECT_EQ(c.log_level, LogLevel::kDebug);
+  EXPECT_EQ(c.http.most_connections, 100U);
+  EXPECT_EQ(c.http.most_per_address, 10U);
+  EXPECT_EQ(c.http.most_head, 8192U);
+  EXPECT_EQ(c.http.head_time, std::chrono::seconds(5));
+  EXPECT_EQ(c.http.body_progress_time, std::chrono::seconds(6));
+  EXPECT_EQ(c.http.idle_time, std::chrono::seconds(7));
+  EXPECT_EQ(c.http.write_time, std::chrono::seconds(8));
+  EXPECT_EQ(c.http.least_rate, 9U);
+  ASSERT_TRUE(c.http.tls);
+  EXPECT_EQ(c.http.tls->key, "/k.pem");
+  EXPECT_EQ(c.http.tls->client_certificates, net::TlsOptions::ClientCertificates::kRequired);
+  EXPECT_EQ(c.http.tls->minimum, net::TlsOptions::Minimum::kTls13);
 }
 
 TEST(ConfigTest, WhatItDoesNotKnowIsNamed) {
   Config c;
   for (const auto& [text, named] : {std::pair{"defualt_cpu: 2", "defualt_cpu"}, {"default_cpu: many", "default_cpu"},
                                     {"fake_gpus: -1", "fake_gpus"}, {"log_level: loud", "log_level"},
-                                    {"public_endpoints: x", "public_endpoints"}, {"a: [", "line"}, {"[]", "keys"}}) {
+                                    {"public_endpoints: x", "public_endpoints"},
+                                    {"tls: {certificate: c.pem}", "tls.key"}, {"tls: {key: k.pem}", "tls.certificate"},
+                                    {"tls: {certificate: c, key: k, minimum: \"1.1\"}", "tls.minimum"},
+                                    {"tls: {certificate: c, key: k, client_certificates: optional}", "tls.client_ca"},
+                                    {"tls: {certificate: c, key: k, client_ca: a}", "tls.client_ca"},
+                                    {"tls: {cert: c}", "tls.cert"}, {"tls: yes", "tls"}, {"http: {head_seconds: 0}", "http.head_seconds"},
+                                    {"http: {max_connections: 0}", "http.max_connections"}, {"http: {x: 1}", "http.x"},
+                                    {"default_quota: {train_gpus: 1}", "default_quota.train_gpus"},
+                                    {"default_quota: {train_gpu_quota: x}", "default_quota.train_gpu_quota"},
+                                    {"a: [", "line"}, {"[]", "keys"}}) {
     const Status s = Read(text, c);
     ASSERT_FALSE(s.ok()) << text;
     EXPECT_NE(s.error().message().find(named), std::string::npos) << s.error().message();

@@ -46,6 +46,7 @@ std::string EncodeMetrics(const ServerFigures& f) {
   w.One("cloudml_http_connections", "gauge", "Open connections.", f.http.connections_open);
   w.One("cloudml_http_connections_total", "counter", "Connections that were accepted.", f.http.connections_total);
   w.One("cloudml_http_connections_refused_total", "counter", "Connections over the limit.", f.http.connections_refused);
+  w.One("cloudml_tls_handshakes_failed_total", "counter", "TLS connections that did not come about.", f.http.tls_failed);
   w.Family("cloudml_budget_percent", "gauge", "Spent of the month's budget, in percent.");
   for (const auto& [org, percent] : f.budgets) {
     w.Sample(fmt::format("cloudml_budget_percent{{org_id=\"{}\"}}", org), percent);

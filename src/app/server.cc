@@ -14,9 +14,11 @@
 
 #include "api/auth/authenticator.h"
 #include "api/front.h"
+#include "api/nodes.h"
 #include "api/objects/object_routes.h"
 #include "api/orgs.h"
 #include "api/platform.h"
+#include "api/quotas.h"
 #include "api/train_jobs.h"
 #include "api/usage.h"
 #include "app/admin_file.h"
@@ -40,9 +42,11 @@
 #include "crypto/seal.h"
 #include "net/http_server.h"
 #include "objectstore/filesystem/filesystem_store.h"
+#include "service/nodes.h"
 #include "service/keys.h"
 #include "service/org_admin.h"
 #include "service/orgs.h"
+#include "service/quotas.h"
 #include "service/train_jobs.h"
 #include "service/users.h"
 #include "store/sqlite/sqlite_store.h"
@@ -137,10 +141,11 @@ class Server {
     CML_RETURN_IF_ERROR(MakeBackend());
     CML_RETURN_IF_ERROR(MakeControl());
     CML_RETURN_IF_ERROR(MakeApi());
-    endpoint_ = fmt::format("http://{}:{}", config_.listen_address == "0.0.0.0" ? "127.0.0.1" : config_.listen_address, http_->port());
+    const std::string scheme = config_.http.tls ? "https" : "http";
+    endpoint_ = fmt::format("{}://{}:{}", scheme, config_.listen_address == "0.0.0.0" ? "127.0.0.1" : config_.listen_address, http_->port());
     own_.own = config_.public_endpoints;
     own_.own.push_back(endpoint_);
-    own_.own.push_back(fmt::format("http://localhost:{}", http_->port()));
+    own_.own.push_back(fmt::format("{}://localhost:{}", scheme, http_->port()));
     own_.own.push_back(fmt::format("127.0.0.1:{}", http_->port()));
     own_.own.push_back(fmt::format("localhost:{}", http_->port()));
     own_.allowed = config_.package_hosts;
@@ -150,6 +155,8 @@ class Server {
   }
 
   const std::string& endpoint() const { return endpoint_; }
+
+  void Reload() { static_cast<void>(http_->ReloadTls()); }  // logged there
 
   void Stop() {
     if (front_) front_->BeginDrain();
@@ -169,10 +176,18 @@ class Server {
     CML_ASSIGN_OR_RETURN(const auto first, orgs_->EnsureDefaultOrg(config_.first_uid));
     first_org_ = first.org;
     first_start_ = first.created;
+    quotas_ = std::make_unique<service::Quotas>(service::Quotas::Deps{
+        *store_, clock_,
+        [this](const service::Caller& caller, const OrgId& org, const service::OrgWords& words) -> Status {
+          CML_RETURN_IF_ERROR(org_admin_->Update(caller, org.str(), {words.name, words.mail, {}, words.project, {}}));
+          return Ok{};
+        },
+        config_.default_quota});
     CML_ASSIGN_OR_RETURN(objects_, objectstore::FilesystemStore::Open(
         config_.data / "objects", [this](const OrgId& org) { return OwnerOf(org); }));
     org_admin_ = std::make_unique<service::OrgAdmin>(service::OrgAdmin::Deps{
-        *orgs_, *objects_, clock_, [this](const Org& org) { OrgChanged(org); }});
+        *orgs_, *objects_, clock_, [this](const Org& org) { OrgChanged(org); },
+        [this](const OrgId& org) { return quotas_->GiveDefault(org); }});
     CML_RETURN_IF_ERROR(org_admin_->Repair());
     keys_ = std::make_unique<service::Keys>(service::Keys::Deps{*store_, *orgs_, clock_});
     users_ = std::make_unique<service::Users>(service::Users::Deps{*store_, *orgs_, *keys_, clock_});
@@ -213,7 +228,12 @@ class Server {
     desk_ = std::make_unique<control::AdmissionDesk>([this](const ResourceId& id) { runner_->Notify(id); });
     controller_ = std::make_unique<control::TrainJobController>(control::TrainJobController::Deps{
         *rows_, *backend_, *desk_, ports_, clock_, std::string(PackageInstaller()), leader,
+        [this](const OrgId& org) { return quotas_->RankOf(org, QuotaGroup::kTrain); },
         [this](const OrgId& org) { return WhyHeldBack(org); }});
+    nodes_ = std::make_unique<service::Nodes>(service::Nodes::Deps{
+        *store_, clock_, [this] { return desk_->Book(); },
+        [this](std::set<std::string> names) { desk_->KeepFree(std::move(names)); }});
+    CML_RETURN_IF_ERROR(nodes_->Recover());
     runner_ = std::make_unique<control::Runner>(
         [this](const ResourceId& id) { return controller_->Step(id); }, control::Runner::Options{});
     backend_->OnChange([this](const RunKey& key) { runner_->Notify(key.resource); });
@@ -261,6 +281,7 @@ class Server {
         [this](const std::string& name, const std::string& version) { return FrameworkOf(name, version); },
         [this](const std::string& endpoint) { return PackageEndpoint(own_, endpoint); },
         [this](const ResourceId& id) { runner_->Notify(id); },
+        [this](const OrgId& org, const Reservation& reservation) { return quotas_->Room(org, reservation); },
         [this](const OrgId& org) { return bill_->budgets().MayStart(org); }});
     auth_ = std::make_unique<api::Authenticator>(*orgs_, clock_, first_start_ ? SysTime{} : started_);
     api::RouteTable table;
@@ -268,11 +289,13 @@ class Server {
       return backend_->LogOf(key, role, index);
     }});
     api::AddPlatformRoutes(table, PlatformDeps());
+    api::AddQuotaRoutes(table, *quotas_);
+    api::AddNodeRoutes(table, *nodes_);
     api::AddUsageRoutes(table, {bill_->usage(), bill_->budgets(), *orgs_, clock_});
     api::AddOrgRoutes(table, *org_admin_);
     api::AddUserRoutes(table, *users_);
     api::AddKeyRoutes(table, *keys_, clock_);
-    api::AddNamespaceRoutes(table, {*org_admin_, *users_, *store_, clock_});
+    api::AddNamespaceRoutes(table, {*org_admin_, *users_, *quotas_});
     object_routes_ = std::make_unique<api::objects::ObjectRoutes>(
         *objects_,
         [this](const AccessKey& key) -> Result<api::objects::Caller> {
@@ -287,7 +310,7 @@ class Server {
         clock_);
     front_ = std::make_unique<api::Front>(
         *auth_, std::move(table), [this](const net::Request& head) { return object_routes_->Route(head); });
-    net::ServerOptions options;
+    net::ServerOptions options = config_.http;
     options.address = config_.listen_address;
     options.port = config_.listen_port;
     CML_ASSIGN_OR_RETURN(http_, net::HttpServer::Start(
@@ -296,7 +319,7 @@ class Server {
   }
 
   api::PlatformRoutesDeps PlatformDeps() {
-    api::PlatformRoutesDeps deps{*orgs_, OpenApiText(), {}, {}, {}, {}, {}, {}};
+    api::PlatformRoutesDeps deps{*orgs_, OpenApiText(), {}, {}, {}, {}, {}};
     deps.ready = [this]() -> Status {
       if (!ready_ || front_->draining()) return Error(Code::kUnavailable, "the server is starting or stopping");
       return store_->Ping();
@@ -318,7 +341,6 @@ class Server {
       CML_ASSIGN_OR_RETURN(const RuntimeRef known, local::ResolveRuntime(catalog_, r.name, r.version));
       return backend_->RemoveRuntime(known, Soon());
     };
-    deps.usage = [this](const OrgId& org) { return UsageOf(org); };
     return deps;
   }
 
@@ -343,23 +365,6 @@ class Server {
     if (found.ok() || found.error().code() != Code::kNotFound) return found;
     return Error(Code::kInvalidArgument,
                  (version.empty() ? "framework: " : "framework, framework_version: ") + found.error().message());
-  }
-
-  // What the organisation's unfinished jobs have reserved.
-  Result<codec::QuotaLine> UsageOf(const OrgId& org) {
-    CML_ASSIGN_OR_RETURN(const std::string name, orgs_->NameOf(org));
-    codec::QuotaLine line{org.str(), name};
-    CML_ASSIGN_OR_RETURN(const auto ids, rows_->ListUnfinished());
-    for (const ResourceId& id : ids) {
-      const auto stored = rows_->Get(id);
-      if (!stored.ok() || stored.value().value.meta.org != org) continue;
-      const Limits limits = LimitsOf(stored.value().value.wish.spec);
-      line.millicores += limits.millicores;
-      line.memory_bytes += limits.memory_bytes;
-      line.gpus += limits.gpus;
-      ++line.jobs;
-    }
-    return line;
   }
 
   // Suspended, or its budget is used up.
@@ -392,6 +397,8 @@ class Server {
   std::unique_ptr<SealedBox> box_;
   std::unique_ptr<service::Orgs> orgs_;
   std::unique_ptr<objectstore::FilesystemStore> objects_;
+  std::unique_ptr<service::Quotas> quotas_;
+  std::unique_ptr<service::Nodes> nodes_;
   std::unique_ptr<service::OrgAdmin> org_admin_;
   std::unique_ptr<service::Keys> keys_;
   std::unique_ptr<service::Users> users_;
@@ -431,6 +438,7 @@ Status RunServer(const Config& config) {
   ::sigemptyset(&stop_signals);
   ::sigaddset(&stop_signals, SIGTERM);
   ::sigaddset(&stop_signals, SIGINT);
+  if (config.http.tls) ::sigaddset(&stop_signals, SIGHUP);  // the certificate is loaded anew
   ::pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
 
   Server server(config);
@@ -438,7 +446,7 @@ Status RunServer(const Config& config) {
   std::printf("cloudml ready on %s  data in %s\n", server.endpoint().c_str(), config.data.c_str());
   std::fflush(stdout);
   int signal_number = 0;
-  ::sigwait(&stop_signals, &signal_number);
+  while (::sigwait(&stop_signals, &signal_number) == 0 && signal_number == SIGHUP) server.Reload();
   LogInfo("stopping", {{"signal", std::to_string(signal_number)}});
   server.Stop();
   return Ok{};

@@ -63,6 +63,14 @@ const std::vector<Setting>& AllSettings() {
        "object store",
        false,
        true},
+      {"cloudml_ca", {"CLOUDML_CA"}, "ca", "trusted authority", false, false},
+      {"cloudml_client_certificate",
+       {"CLOUDML_CLIENT_CERTIFICATE"},
+       "client_certificate",
+       "client certificate",
+       false,
+       false},
+      {"cloudml_client_key", {"CLOUDML_CLIENT_KEY"}, "client_key", "its key", false, false},
       {"cloudml_default_fds_bucket",
        {"CLOUDML_DEFAULT_FDS_BUCKET"},
        "",
@@ -110,6 +118,10 @@ std::string Settings::fds_endpoint() const {
   // Host and port alone, and the server's own: then the scheme is the server's, too.
   if (named.empty() || endpoint().ends_with("://" + named)) return endpoint();
   return WithScheme(named);
+}
+
+net::ClientTls Settings::tls() const {
+  return {Get("cloudml_ca"), Get("cloudml_client_certificate"), Get("cloudml_client_key")};
 }
 
 std::filesystem::path ConfigFile(const Typed& flags, const Terminal& terminal) {

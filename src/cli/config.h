@@ -15,6 +15,7 @@
 #include "cli/command.h"
 #include "cli/terminal.h"
 #include "codec/document.h"
+#include "net/http_client.h"
 
 namespace cml::cli {
 
@@ -44,6 +45,7 @@ class Settings {
   std::string fds_endpoint() const;  // likewise; that of the server when there is none
   std::string access_key() const { return Get("xiaomi_access_key_id"); }
   Secret secret_key() const { return Secret(Get("xiaomi_secret_access_key")); }
+  net::ClientTls tls() const;
   std::string default_bucket() const { return Get("cloudml_default_fds_bucket"); }
 
   std::filesystem::path file;

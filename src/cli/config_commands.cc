@@ -62,6 +62,7 @@ Outcome ShowConfig(Context& context, const Typed& typed) {
 
 struct Answers {
   std::string context, endpoint, access_key, secret_key, org_mail, fds_endpoint, bucket;
+  std::string ca, client_certificate, client_key;  // files; never asked for
 };
 
 class Questions {
@@ -105,11 +106,24 @@ Status AskAll(Context& context, Answers& a) {
   return q.Ask("default bucket (empty: default)", a.bucket, Need::kMay);
 }
 
+// The file is named where it is typed, and read from anywhere.
+std::string AbsoluteFile(const Typed& flags, const char* key) {
+  const std::string typed = flags.Get(key);
+  return typed.empty() ? "" : std::filesystem::absolute(typed).lexically_normal().string();
+}
+
 Answers FromFlags(const Context& context, const Typed& typed, const Document& file) {
   const Typed& flags = context.flags();
-  Answers a{flags.Get("context"),    flags.Get("endpoint"), flags.Get("access_key"),
-            flags.Get("secret_key"), flags.Get("org_mail"), flags.Get("fds_endpoint_url"),
-            typed.Get("bucket")};
+  Answers a{flags.Get("context"),
+            flags.Get("endpoint"),
+            flags.Get("access_key"),
+            flags.Get("secret_key"),
+            flags.Get("org_mail"),
+            flags.Get("fds_endpoint_url"),
+            typed.Get("bucket"),
+            AbsoluteFile(flags, "ca"),
+            AbsoluteFile(flags, "client_certificate"),
+            AbsoluteFile(flags, "client_key")};
   if (a.context.empty()) {
     const auto chosen = ChooseContext(file, "");
     a.context = chosen.ok() && !chosen.value().empty() ? chosen.value() : "default";
@@ -124,6 +138,9 @@ Answers FromFlags(const Context& context, const Typed& typed, const Document& fi
   preset(a.secret_key, "xiaomi_secret_access_key");
   preset(a.org_mail, "xiaomi_org_mail");
   preset(a.bucket, "cloudml_default_fds_bucket");
+  preset(a.ca, "cloudml_ca");
+  preset(a.client_certificate, "cloudml_client_certificate");
+  preset(a.client_key, "cloudml_client_key");
   if (a.fds_endpoint.empty()) a.fds_endpoint = file.Get("xiaomi_fds_endpoint").Text();
   return a;
 }
@@ -140,6 +157,9 @@ Document Merged(const Document& file, const Answers& a) {
   one.Set("xiaomi_secret_access_key", a.secret_key);
   set(one, "xiaomi_org_mail", a.org_mail);
   set(one, "cloudml_default_fds_bucket", a.bucket);
+  set(one, "cloudml_ca", a.ca);
+  set(one, "cloudml_client_certificate", a.client_certificate);
+  set(one, "cloudml_client_key", a.client_key);
   contexts.Set(a.context, one);
   if (contexts.Get(kDefaultContext).Str().empty()) contexts.Set(kDefaultContext, a.context);
   config.Set(kContexts, contexts);
@@ -158,6 +178,9 @@ Status TryOut(Context& context, const Answers& a) {
   settings.values["xiaomi_cloudml_endpoint"] = {a.endpoint, "what you gave"};
   settings.values["xiaomi_access_key_id"] = {a.access_key, "what you gave"};
   settings.values["xiaomi_secret_access_key"] = {a.secret_key, "what you gave"};
+  settings.values["cloudml_ca"] = {a.ca, "what you gave"};
+  settings.values["cloudml_client_certificate"] = {a.client_certificate, "what you gave"};
+  settings.values["cloudml_client_key"] = {a.client_key, "what you gave"};
   Rest rest(settings, "", context.terminal().clock());
   CML_RETURN_IF_ERROR(rest.Get("/quota"));
   return Ok{};

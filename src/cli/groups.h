@@ -9,6 +9,8 @@ namespace cml::cli {
 std::vector<Command> TrainJobCommands();    // train_jobs.cc
 std::vector<Command> SubmitCommands();      // train_job_submit.cc
 std::vector<Command> FrameworkCommands();   // frameworks.cc
+std::vector<Command> QuotaCommands();       // quota.cc
+std::vector<Command> NodeCommands();        // nodes.cc
 std::vector<Command> RuntimeCommands();     // runtimes.cc
 std::vector<Command> UsageCommands();       // usage.cc
 std::vector<Command> FileCommands();        // fs.cc

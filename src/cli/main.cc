@@ -84,8 +84,8 @@ const std::vector<Command>& AllCommands() {
   static const std::vector<Command> kCommands = [] {
     std::vector<Command> all;
     for (auto* group : {SubmitCommands, TrainJobCommands, FrameworkCommands, RuntimeCommands,
-                        UsageCommands, FileCommands, OrgCommands, UserCommands, KeyCommands, ConfigCommands, CompletionCommands,
-                        OwnCommands}) {
+                        QuotaCommands, UsageCommands, NodeCommands, FileCommands, OrgCommands, UserCommands,
+                        KeyCommands, ConfigCommands, CompletionCommands, OwnCommands}) {
       for (Command& c : group()) all.push_back(std::move(c));
     }
     for (Command& c : AdminCommands(all)) all.push_back(std::move(c));

@@ -48,6 +48,19 @@ bool LooksLikeError(std::string_view bytes) {
 
 }  // namespace
 
+std::string TrustHint(const Error& error) {
+  if (error.code() != Code::kFailedPrecondition) return "";
+  if (error.message().find("client certificate") != std::string::npos) {
+    return "\nshow one: --client-certificate FILE --client-key FILE, CLOUDML_CLIENT_CERTIFICATE "
+           "and "
+           "CLOUDML_CLIENT_KEY,\nor for good: cloudml config init --client-certificate FILE "
+           "--client-key FILE";
+  }
+  return "\nif it is yours, name the authority that signed its certificate: --ca FILE, "
+         "CLOUDML_CA,\n"
+         "or for good: cloudml config init --ca FILE";
+}
+
 std::string Rest::Segment(std::string_view name) { return net::PercentEncode(name); }
 
 Result<net::ClientRequest> Rest::Prepare(const std::string& method, const std::string& path,
@@ -61,6 +74,7 @@ Result<net::ClientRequest> Rest::Prepare(const std::string& method, const std::s
   net::ClientRequest request;
   request.method = method;
   request.url = endpoint + std::string(kPrefix) + path;
+  request.tls = settings_.tls();
   std::string all = query;
   if (!org_id_.empty()) {
     all += (all.empty() ? "" : "&") + std::string("org_id=") + net::PercentEncode(org_id_);
@@ -102,6 +116,10 @@ Error Rest::Unreachable(const Error& error) const {
   if (const std::size_t end = why.find(": ");
       why.starts_with(settings_.endpoint()) && end != std::string::npos) {
     why = why.substr(end + 2);
+  }
+  if (const std::string hint = TrustHint(error); !hint.empty()) {
+    return {error.code(), fmt::format("{} (from {}): {}{}", settings_.endpoint(),
+                                      settings_.Source("xiaomi_cloudml_endpoint"), why, hint)};
   }
   return {error.code(),
           fmt::format("cannot reach the server at {} (from {}): {}\n"

@@ -22,6 +22,10 @@ struct ApiReply {
   net::Headers headers;
 };
 
+// What to do where TLS trust is missing (kFailedPrecondition of net/http_client.h), from a new line
+// on; empty: something else went wrong.
+std::string TrustHint(const Error& error);
+
 class Rest {
  public:
   Rest(const Settings& settings, std::string org_id, const Clock& clock)

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/strings.h"
 #include "cli/exit_code.h"
+#include "cli/rest.h"
 #include "cli/text.h"
 #include "cli/xml.h"
 #include "crypto/digest.h"
@@ -102,6 +103,7 @@ Result<net::ClientRequest> S3::Prepare(const Target& target, std::string_view pa
   net::SignSigV4(secret, {settings_.access_key(), time.substr(0, 8), kRegion, "s3"}, time,
                  payload_hash, signing);
   net::ClientRequest request;
+  request.tls = settings_.tls();
   request.method = target.method;
   request.url = endpoint.substr(0, endpoint.size() - BasePathOf(endpoint).size()) + signing.target;
   for (const auto& [name, value] : signing.headers.all()) {
@@ -140,7 +142,7 @@ Result<net::ClientResponse> S3::Send(const Target& target, const net::ClientRequ
   if (!sent.ok()) {
     return Error(sent.error().code(),
                  fmt::format("cannot reach the object store at {}: {}", settings_.fds_endpoint(),
-                             sent.error().message()));
+                             sent.error().message() + TrustHint(sent.error())));
   }
   net::ClientResponse response = std::move(sent).value();
   if (response.status >= 400) return AnswerError(target, response.status, response.body);

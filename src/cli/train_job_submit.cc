@@ -5,6 +5,7 @@
 #include "cli/context.h"
 #include "cli/groups.h"
 #include "cli/package.h"
+#include "cli/quota.h"
 #include "cli/s3.h"
 #include "cli/train_job_screen.h"
 #include "cli/train_job_watch.h"
@@ -157,10 +158,10 @@ Outcome SubmitJob(Context& context, const Typed& typed) {
   auto posted = rest->Post("/train", request.Dump(), dry ? "dry_run=true" : "");
   if (dry) {
     RemoveUploads(context, given, request.Get("trainer_uri").Text());
-    CML_RETURN_IF_ERROR(posted);
+    if (!posted.ok()) return WithHolders(*rest, posted.error());
     return ShowDryRun(context, typed, posted.value().body);
   }
-  if (!posted.ok()) return UnknownFate(posted.error(), request);
+  if (!posted.ok()) return WithHolders(*rest, UnknownFate(posted.error(), request));
   const Document job = posted.value().body;
   const std::string name = job.Get("job_name").Str(request.Get("job_name").Text());
   const Format format = OutputFormat(typed);

@@ -6,6 +6,7 @@
 #include "base/strings.h"
 #include "cli/context.h"
 #include "cli/groups.h"
+#include "cli/quota.h"
 #include "cli/train_job_screen.h"
 #include "cli/train_job_watch.h"
 #include "core/billing.h"
@@ -251,7 +252,9 @@ Outcome StartJobs(Context& context, const Typed& typed) {
   return context.ForEach(typed.words(), [&](const std::string& name) -> Outcome {
     LogReader reader(*rest, name);
     if (typed.Has("follow")) CML_RETURN_IF_ERROR(reader.Begin(0));  // what is there is known
-    CML_ASSIGN_OR_RETURN(const ApiReply reply, rest->Get(JobPath(name, "/start")));
+    auto started = rest->Get(JobPath(name, "/start"));
+    if (!started.ok()) return WithHolders(*rest, started.error());
+    const ApiReply reply = std::move(started).value();
     if (typed.Has("follow") || typed.Has("watch")) {
       const ShowLog log = typed.Has("follow") ? ShowLog::kYes : ShowLog::kNo;
       CML_ASSIGN_OR_RETURN(const Document end, WatchJob(context, name, log,

@@ -3,7 +3,6 @@
 #include <boost/json.hpp>
 
 #include "base/strings.h"
-#include "core/quantity.h"
 
 namespace cml::codec {
 namespace {
@@ -65,35 +64,6 @@ std::string EncodeRuntimes(const std::vector<RuntimeLine>& runtimes) {
                                    {"size_bytes", r.size_bytes}, {"packages", std::move(packages)}});
   }
   return json::serialize(json::object{{"data", std::move(data)}});
-}
-
-std::string EncodeQuota(const QuotaLine& q) {
-  json::object o;
-  const auto set = [&o](const std::string& name, std::string_view value) { o[name] = value; };
-  const std::string cpu = FormatCpu(q.millicores), gpu = std::to_string(q.gpus);
-  const std::string memory = q.memory_bytes == 0 ? "0K" : FormatMemory(q.memory_bytes);
-  for (const std::string group : {"train", "model", "dev"}) {
-    const bool train = group == "train";
-    set(group + "_memory_quota", "-1.0K");
-    set(group + "_memory_used", train ? memory : "0K");
-    set(group + "_cpu_quota", "-1.0");
-    set(group + "_cpu_used", train ? cpu : "0");
-    set(group + "_gpu_quota", "-1");
-    set(group + "_gpu_used", train ? gpu : "0");
-    set(group + "_count_quota", "-1");
-    set(group + "_count_used", train ? std::to_string(q.jobs) : "0");
-  }
-  set("tensorboard_quota", "-1");
-  set("tensorboard_used", "0");
-  set("total_memory_quota", "-1.0K");
-  set("total_memory_used", memory);
-  set("total_cpu_quota", "-1.0");
-  set("total_cpu_used", cpu);
-  set("total_gpu_quota", "-1");
-  set("total_gpu_used", gpu);
-  set("org_id", q.org_id);
-  set("org_name", q.org_name);
-  return json::serialize(json::object{{"data", json::array{std::move(o)}}});
 }
 
 }  // namespace cml::codec

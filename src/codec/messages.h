@@ -22,12 +22,4 @@ struct RuntimeLine {
 };
 std::string EncodeRuntimes(const std::vector<RuntimeLine>& runtimes);  // {"data": […]}
 
-// What an organisation's train jobs hold; there is no limit on them yet, which the contract's marks
-// for "infinite" say (cloud_ml v1, 11.1).
-struct QuotaLine {
-  std::string org_id, org_name;
-  std::int64_t millicores = 0, memory_bytes = 0, gpus = 0, jobs = 0;
-};
-std::string EncodeQuota(const QuotaLine& quota);  // {"data": [one quota object]}
-
 }  // namespace cml::codec

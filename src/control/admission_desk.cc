@@ -21,6 +21,16 @@ void AdmissionDesk::SetNodes(std::vector<Node> nodes) {
   Tell(told);
 }
 
+void AdmissionDesk::KeepFree(std::set<std::string> nodes) {
+  std::vector<ResourceId> told;
+  {
+    const std::scoped_lock lock(mu_);
+    cordoned_ = std::move(nodes);
+    told = Replan();
+  }
+  Tell(told);
+}
+
 void AdmissionDesk::Hold(const ResourceId& id, std::vector<Placement> placements, std::vector<Limits> limits) {
   const std::scoped_lock lock(mu_);
   shares_[id] = {std::move(placements), std::move(limits)};
@@ -68,11 +78,38 @@ AdmissionDesk::Counts AdmissionDesk::counts() const {
   return {waiting_.size(), shares_.size()};
 }
 
+ClusterBook AdmissionDesk::Book() const {
+  const std::scoped_lock lock(mu_);
+  ClusterBook book{nodes_, {}};
+  for (const auto& [id, share] : shares_) {
+    for (std::size_t i = 0; i < share.placements.size() && i < share.limits.size(); ++i) {
+      book.shares.push_back({id, share.placements[i], share.limits[i]});
+    }
+  }
+  return book;
+}
+
+void AdmissionDesk::SayCordoned() {
+  std::string names;
+  std::size_t count = 0;
+  for (const Node& node : nodes_) {
+    if (!cordoned_.contains(node.name)) continue;
+    names += (count++ == 0 ? "" : ", ") + node.name;
+  }
+  if (count == 0) return;
+  for (auto& [id, reason] : reasons_) {
+    reason = count == nodes_.size() ? "every node is cordoned: " + names
+                                    : reason + " (not counted, as cordoned: " + names + ")";
+  }
+}
+
 std::vector<ResourceId> AdmissionDesk::Replan() {
   reasons_.clear();
   if (queue_.empty() || nodes_.empty()) return {};
   std::vector<NodeUse> use;
-  for (const Node& node : nodes_) use.push_back({node, 0, 0, {}});
+  for (const Node& node : nodes_) {
+    if (!cordoned_.contains(node.name)) use.push_back({node, 0, 0, {}});
+  }
   for (const auto& [id, share] : shares_) {
     for (std::size_t i = 0; i < share.placements.size() && i < share.limits.size(); ++i) {
       const Placement& placement = share.placements[i];
@@ -88,6 +125,7 @@ std::vector<ResourceId> AdmissionDesk::Replan() {
   for (auto it = queue_.begin(); it != queue_.end() && first.size() < kWindow; ++it) first.push_back(*it);
   AdmissionPlan plan = PlanAdmission(std::move(use), first);
   reasons_ = std::move(plan.reasons);
+  SayCordoned();
   std::vector<ResourceId> started;
   for (Admission& start : plan.starts) {
     const auto it = waiting_.find(start.id);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "control/plan_admission.h"
+#include "core/node_state.h"
 
 namespace cml::control {
 
@@ -23,6 +24,8 @@ class AdmissionDesk {
   explicit AdmissionDesk(std::function<void(const ResourceId&)> admitted) : admitted_(std::move(admitted)) {}
 
   void SetNodes(std::vector<Node> nodes);
+  // Cordoned nodes: nothing new is placed on them; what holds a share there keeps it.
+  void KeepFree(std::set<std::string> nodes);
   // One placement and one entry of limits per replica.
   void Hold(const ResourceId& id, std::vector<Placement> placements, std::vector<Limits> limits);
   void Wait(const WaitingJob& job);  // a no-op for a job that waits or holds already
@@ -38,6 +41,7 @@ class AdmissionDesk {
     std::size_t waiting = 0, holding = 0;
   };
   Counts counts() const;
+  ClusterBook Book() const;  // as it is just now
 
  private:
   struct Share {
@@ -45,11 +49,13 @@ class AdmissionDesk {
     std::vector<Limits> limits;
   };
   std::vector<ResourceId> Replan();  // requires mu_
+  void SayCordoned();                // requires mu_; adds it to the reasons
   void Tell(const std::vector<ResourceId>& ids) const;
 
   const std::function<void(const ResourceId&)> admitted_;
   mutable std::mutex mu_;
   std::vector<Node> nodes_;                                    // guarded by mu_
+  std::set<std::string> cordoned_;                             // guarded by mu_; names of nodes
   std::unordered_map<ResourceId, Share> shares_;               // guarded by mu_
   std::set<WaitingJob> queue_;                                 // guarded by mu_
   std::unordered_map<ResourceId, WaitingJob> waiting_;         // guarded by mu_

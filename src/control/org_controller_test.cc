@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "codec/train_job_json.h"
+#include "store/train_jobs.h"
 #include "store/testing/memory_store.h"
 
 namespace cml::control {

@@ -99,7 +99,8 @@ void TrainJobController::NameGpus(Placement& placement) const {
 
 void TrainJobController::JoinQueue(const TrainJob& job) {
   const TrainJobSpec& s = job.wish.spec;
-  WaitingJob waiting{job.meta.id, s.priority_class, s.enable_rank, job.record.since, LimitsOf(s),
+  const std::int64_t rank = s.enable_rank != 0 && d_.rank_of ? d_.rank_of(job.meta.org) : s.enable_rank;
+  WaitingJob waiting{job.meta.id, s.priority_class, rank, job.record.since, LimitsOf(s),
                      s.node_selector_key, s.node_selector_value};
   if (auto each = LimitsOfEach(s); each.size() > 1) waiting.replicas = std::move(each);
   d_.desk.Wait(waiting);

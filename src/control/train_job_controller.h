@@ -27,6 +27,8 @@ class TrainJobController {
     const Clock& clock;
     std::string package_installer;  // the program that installs packages inside a job
     store::LeaderToken leader{};
+    // What enable_rank gives to a job of the organisation; empty: 1.
+    std::function<std::int64_t(const OrgId&)> rank_of{};
     // Why no job of the organisation may start now, in one sentence; empty: it may.
     std::function<std::string(const OrgId&)> held_back{};
   };

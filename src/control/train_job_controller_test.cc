@@ -117,6 +117,27 @@ class TrainJobControllerTest : public ::testing::Test {
   std::unique_ptr<TrainJobController> controller_;
 };
 
+TEST_F(TrainJobControllerTest, EnableRankMeansTheRankOfTheOrganisation) {
+  controller_ = std::make_unique<TrainJobController>(
+      TrainJobController::Deps{rows_, *backend_, *desk_, *ports_, clock_, "installer", leader_,
+                               [](const OrgId& org) { return org == OrgId{"2"} ? 3 : 1; }});
+  const ResourceId fills = Submit("fills");
+  Settle(fills);
+  const ResourceId low = Submit("low", [](TrainJobSpec& s) { s.enable_rank = 1; });
+  TrainJob high = Job(low);
+  high.meta.id = ResourceId{"high"};
+  high.meta.org = OrgId{"2"};
+  high.record.since = clock_.now;  // later
+  ASSERT_TRUE(rows_.Create(high, {}).ok());
+  Settle(low);
+  Settle(high.meta.id);
+  EXPECT_FALSE(desk_->Ask(low).placements);
+  Delete(fills);
+  Settle(fills);
+  EXPECT_TRUE(desk_->Ask(high.meta.id).placements);
+  EXPECT_FALSE(desk_->Ask(low).placements);
+}
+
 TEST_F(TrainJobControllerTest, OneStepIsOneAction) {
   const ResourceId id = Submit("ranker");
   ASSERT_TRUE(Step(id).ok());
@@ -382,8 +403,9 @@ TEST_F(TrainJobControllerTest, AWriteThatFailsIsRepeatedWithItsUsage) {
 
 TEST_F(TrainJobControllerTest, NothingStartsThatTheBudgetForbids) {
   std::string no = "no money is left";
-  controller_ = std::make_unique<TrainJobController>(TrainJobController::Deps{
-      rows_, *backend_, *desk_, *ports_, clock_, "installer", leader_, [&](const OrgId&) { return no; }});
+  TrainJobController::Deps deps{rows_, *backend_, *desk_, *ports_, clock_, "installer", leader_};
+  deps.held_back = [&](const OrgId&) { return no; };
+  controller_ = std::make_unique<TrainJobController>(std::move(deps));
   ASSERT_TRUE(controller_->Recover().ok());
   const ResourceId id = Submit("ranker");
   Settle(id);

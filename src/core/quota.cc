@@ -12,24 +12,24 @@ namespace {
 struct Measure {
   std::int64_t Amounts::* amount;
   std::optional<std::int64_t> GroupQuota::* limit;
-  std::string_view unit;  // "8 GPUs"
+  std::string_view unit;  // "1 GPU"; more of them with an 's'
   bool in_total;
 };
 
 constexpr std::array kMeasures = {
     Measure{&Amounts::count, &GroupQuota::count, "", false},
     Measure{&Amounts::priority, &GroupQuota::priority, "", false},
-    Measure{&Amounts::millicores, &GroupQuota::millicores, "CPUs", true},
+    Measure{&Amounts::millicores, &GroupQuota::millicores, "CPU", true},
     Measure{&Amounts::memory_bytes, &GroupQuota::memory_bytes, "memory", true},
-    Measure{&Amounts::gpus, &GroupQuota::gpus, "GPUs", true},
+    Measure{&Amounts::gpus, &GroupQuota::gpus, "GPU", true},
 };
 
-std::string_view Plural(QuotaGroup group) {
+std::string_view OneOf(QuotaGroup group) {
   switch (group) {
-    case QuotaGroup::kTrain: return "train jobs";
-    case QuotaGroup::kModel: return "model services";
-    case QuotaGroup::kDev: return "dev environments";
-    case QuotaGroup::kTensorboard: return "TensorBoards";
+    case QuotaGroup::kTrain: return "train job";
+    case QuotaGroup::kModel: return "model service";
+    case QuotaGroup::kDev: return "dev environment";
+    case QuotaGroup::kTensorboard: return "TensorBoard";
   }
   return "";
 }
@@ -40,10 +40,13 @@ std::string Show(const Measure& m, std::int64_t n) {
   return std::to_string(n);
 }
 
-std::string What(const Measure& m, QuotaGroup group) {
-  if (m.amount == &Amounts::count) return std::string(Plural(group));
-  if (m.amount == &Amounts::priority) return fmt::format("high-priority {}", Plural(group));
-  return std::string(m.unit);
+std::string What(const Measure& m, QuotaGroup group, std::int64_t asked) {
+  if (m.amount == &Amounts::memory_bytes) return std::string(m.unit);
+  const std::int64_t one = m.amount == &Amounts::millicores ? 1000 : 1;
+  const std::string_view many = asked == one ? "" : "s";
+  if (m.amount == &Amounts::count) return fmt::format("{}{}", OneOf(group), many);
+  if (m.amount == &Amounts::priority) return fmt::format("high-priority {}{}", OneOf(group), many);
+  return fmt::format("{}{}", m.unit, many);
 }
 
 // "quota: train: 4 GPUs asked, 6 used, 8 allowed; …"
@@ -52,7 +55,7 @@ Error Over(const Measure& m, QuotaGroup group, std::string_view scope, std::int6
   return Error(Code::kQuotaExceeded,
                fmt::format("quota: {}: {} {} asked, {} used, {} allowed; wait, ask for less, or apply for "
                            "more (cloudml quota update)",
-                           scope, Show(m, asked), What(m, group), Show(m, used), Show(m, allowed)));
+                           scope, Show(m, asked), What(m, group, asked), Show(m, used), Show(m, allowed)));
 }
 
 }  // namespace

@@ -11,21 +11,19 @@
 namespace cml::net {
 namespace {
 
-// A client that is still sending when its answer is ready may send this much more, for this long,
-// before the connection is reset: enough to let it read why.
-constexpr std::uint64_t kMostLinger = 64ULL << 20;
-constexpr std::chrono::milliseconds kLingerTime{5'000};
-constexpr std::chrono::milliseconds kLingerSilence{1'500};
 constexpr std::size_t kCopied = 32 * 1024;   // bodies up to here go out in one write with the head
 constexpr std::size_t kMostKept = 8 * 1024;  // of the output buffer, between requests
 
 }  // namespace
 
-Connection::Connection(EventLoop& loop, Socket socket)
+Connection::Connection(EventLoop& loop, Socket socket, const asio::ip::address& peer,
+                       PeerCount::Place place)
     : loop_(loop),
       options_(loop.server.options),
       socket_(std::move(socket)),
-      signal_(loop.io.get_executor()) {
+      place_(std::move(place)),
+      signal_(loop.io.get_executor()),
+      peer_(peer.to_string()) {
   loop_.server.ConnectionOpened();
 }
 
@@ -34,25 +32,30 @@ Connection::~Connection() { loop_.server.ConnectionClosed(); }
 void Connection::Start(std::shared_ptr<Connection> self, Purpose purpose) {
   EventLoop& loop = self->loop_;
   loop.Add(*self);
-  if (purpose == Purpose::kRefuse) ++loop.refusing;
+  if (purpose != Purpose::kServe) ++loop.refusing;
   ErrorCode ec;
   self->socket_.non_blocking(true, ec);
   self->socket_.set_option(asio::ip::tcp::no_delay(true), ec);
-  const auto peer = self->socket_.remote_endpoint(ec);
-  if (!ec) self->peer_ = peer.address().to_string(ec);
+  if (loop.server.tls) {
+    self->tls_ = std::make_unique<TlsSession>(loop.server.tls->current().get(), self->socket_);
+  }
   asio::co_spawn(loop.io.get_executor(), Run(self, purpose),
                  [self, purpose](const std::exception_ptr& e) {
                    if (e) LogError("connection ended by an exception", {{"peer", self->peer_}});
-                   if (purpose == Purpose::kRefuse) --self->loop_.refusing;
+                   if (purpose != Purpose::kServe) --self->loop_.refusing;
                    self->Ended();
                  });
 }
 
 Task<void> Connection::Run(std::shared_ptr<Connection> self, Purpose purpose) {
   After after = After::kNextRequest;
-  if (purpose == Purpose::kRefuse) {
-    self->loop_.server.connections_refused.fetch_add(1);
-    after = co_await self->Refuse(503, "too many connections, try again");
+  if (purpose != Purpose::kServe) self->loop_.server.connections_refused.fetch_add(1);
+  if (self->tls_) after = co_await self->Greet();
+  if (after == After::kNextRequest && purpose != Purpose::kServe) {
+    const bool full = purpose == Purpose::kNoRoom;
+    after = co_await self->Refuse(full ? 503 : 429,
+                                  full ? "too many connections, try again"
+                                       : "too many connections from this address, close some");
   }
   while (after == After::kNextRequest && !self->cut_) after = co_await self->ServeOne();
   if (after == After::kLinger && !self->cut_) co_await self->DrainInput();
@@ -60,6 +63,7 @@ Task<void> Connection::Run(std::shared_ptr<Connection> self, Purpose purpose) {
 
 void Connection::Ended() {
   ClearDeadline();
+  if (tls_) tls_->SayGoodbye();
   loop_.Remove(*this);
   ErrorCode ignored;
   socket_.close(ignored);
@@ -99,7 +103,7 @@ bool Connection::SwallowStray() {
   }
   // An empty line before a request is ignored (RFC 9112, section 2.2).
   while (in_.size() >= 2 && in_.view().substr(0, 2) == "\r\n") in_.Consume(2);
-  return false;
+  return in_.view() == "\r";
 }
 
 Connection::Take Connection::TakeHead() {
@@ -144,8 +148,14 @@ Task<Connection::After> Connection::ServeOne() {
     if (idle_ && loop_.server.draining.load(std::memory_order_relaxed)) co_return After::kClose;
     const InputBuffer::Space room = in_.Room(1024);
     ErrorCode ec;
-    const std::size_t n = co_await socket_.async_read_some(asio::buffer(room.data, room.size),
-                                                           asio::redirect_error(kUseTask, ec));
+    std::size_t n = 0;
+    if (tls_) {
+      n = co_await TlsRead(room);
+      if (n == 0) ec = asio::error::eof;
+    } else {
+      n = co_await socket_.async_read_some(asio::buffer(room.data, room.size),
+                                           asio::redirect_error(kUseTask, ec));
+    }
     idle_ = false;
     if (ec || expired_) {
       if (expired_ && head_begun_ && !cut_) {
@@ -165,6 +175,7 @@ Task<Connection::After> Connection::ServeOne() {
   stray_may_follow_ = head_.framing == Framing::kNone;
   Request& request = head_.request;
   request.peer = peer_;
+  request.client_subject = client_subject_;
   if (request.id.empty()) request_id_ = request.id = loop_.NewRequestId();
   body_ = BodyDecoder(head_.framing, head_.content_length);
   if (!FindRoute()) {
@@ -243,7 +254,7 @@ Task<Connection::After> Connection::Answer() {
   if (together) out_ += response_.body;
   // Nearly always the kernel takes it all at once: no need to suspend.
   ErrorCode ec;
-  const std::size_t sent = socket_.write_some(asio::buffer(out_), ec);
+  const std::size_t sent = WriteNow(out_, ec);
   if (ec && ec != asio::error::would_block) co_return After::kClose;
   if (sent < out_.size() && !co_await Write(std::string_view(out_).substr(sent))) {
     co_return After::kClose;
@@ -252,39 +263,6 @@ Task<Connection::After> Connection::Answer() {
   response_ = Response();  // an idle connection keeps no bodies
   if (out_.capacity() > kMostKept) out_ = std::string();
   co_return AfterAnswer();
-}
-
-Task<bool> Connection::Write(std::string_view bytes) {
-  while (!bytes.empty()) {
-    SetDeadline(options_.write_time);
-    ErrorCode ec;
-    const std::size_t n = co_await socket_.async_write_some(
-        asio::buffer(bytes.data(), bytes.size()), asio::redirect_error(kUseTask, ec));
-    if (ec || cut_ || expired_) co_return false;
-    bytes.remove_prefix(n);
-  }
-  ClearDeadline();
-  co_return true;
-}
-
-// Closing a socket with unread bytes resets the connection, and the reset can overtake the answer:
-// say that we are done, then read until the client has closed too.
-Task<void> Connection::DrainInput() {
-  ErrorCode ec;
-  socket_.shutdown(Socket::shutdown_send, ec);
-  if (ec) co_return;
-  expired_ = false;
-  in_.Consume(in_.size());
-  const TimePoint end = std::chrono::steady_clock::now() + kLingerTime;
-  std::uint64_t drained = 0;
-  while (drained < kMostLinger && std::chrono::steady_clock::now() < end) {
-    SetDeadline(std::min(kLingerSilence, options_.idle_time));
-    const InputBuffer::Space room = in_.Room(16 * 1024);
-    const std::size_t n = co_await socket_.async_read_some(asio::buffer(room.data, room.size),
-                                                           asio::redirect_error(kUseTask, ec));
-    if (ec || expired_ || cut_) break;
-    drained += n;
-  }
 }
 
 }  // namespace cml::net

@@ -5,6 +5,7 @@
 // request, the answer, the sink or the source, the loop's thread leaves them alone. Kept alive by
 // its own coroutine and by jobs under way.
 //
+//   (TLS handshake ─▶)
 //   head ─▶ body (kept, or piece by piece into a sink) ─▶ handler ─▶ answer ─▶ head …
 //     └────────┴──────── fault, time limit ────────────────▶ answer ─▶ linger ─▶ closed
 #pragma once
@@ -19,6 +20,7 @@
 #include "net/event_loop.h"
 #include "net/input_buffer.h"
 #include "net/request_head.h"
+#include "net/tls_session.h"
 
 namespace cml::net {
 
@@ -27,14 +29,17 @@ std::string WhatWasThrown();
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(EventLoop& loop, Socket socket);
+  Connection(EventLoop& loop, Socket socket, const asio::ip::address& peer, PeerCount::Place place);
   ~Connection();
 
-  enum class Purpose { kServe, kRefuse };  // kRefuse: one 503
+  // One 503: no room at all. One 429: too many of this address.
+  enum class Purpose { kServe, kNoRoom, kTooManyOfPeer };
   static void Start(std::shared_ptr<Connection> self, Purpose purpose);
 
   TimePoint deadline() const { return deadline_; }
-  void Expire();  // the deadline has passed
+  void Expire();                       // the deadline has passed
+  bool idle() const { return idle_; }  // nothing is lost by closing it
+  TimePoint waits_since() const { return waits_since_; }
   void CloseIfIdle();
   void Cut();
 
@@ -70,9 +75,17 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Task<After> Answer();  // response_ to request_
   Task<After> Refuse(int status, std::string_view message);
   After AfterAnswer() const;
-  Task<bool> Write(std::string_view bytes);  // false: the client is gone
-  Task<void> DrainInput();
   bool WantsBody(const Response& response) const;
+
+  // ---- connection_io.cc
+  Task<After> Greet();  // the TLS handshake
+  // As one read of the socket. Apart, so that plain HTTP does not pay for it.
+  Task<std::size_t> TlsRead(InputBuffer::Space room);  // 0: end, error, or time over
+  Task<bool> Wait(TlsSession::Io what);                // false: time over, or the client is gone
+  std::size_t ReadNow(InputBuffer::Space room, ErrorCode& ec);  // never waits
+  std::size_t WriteNow(std::string_view bytes, ErrorCode& ec);  // never waits
+  Task<bool> Write(std::string_view bytes);                     // false: the client is gone
+  Task<void> DrainInput();
 
   // ---- connection_body.cc
   Task<std::size_t> ReadSome(std::size_t least);  // 0: end, error, or time over
@@ -91,11 +104,17 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Task<void> WaitForSource(std::chrono::milliseconds most);
   Task<void> UnwatchPeer();
   void WatchPeer();
+  bool TakeWhatThereIs();  // false: the client is gone
   Task<bool> SendPiece(BodySource::Piece& piece, BodyFraming framing);
 
+  // A byte now and then is no progress: beyond the first `silence`, a body has to move at
+  // options_.least_rate on average.
+  std::chrono::milliseconds TimeLeft(std::chrono::milliseconds silence, std::uint64_t moved,
+                                     std::chrono::milliseconds passed) const;
   void SetDeadline(std::chrono::milliseconds from_now) {
     expired_ = false;
-    deadline_ = std::chrono::steady_clock::now() + from_now;
+    waits_since_ = std::chrono::steady_clock::now();
+    deadline_ = waits_since_ + from_now;
     loop_.Watch(deadline_);
   }
   void ClearDeadline() { deadline_ = TimePoint::max(); }
@@ -103,13 +122,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
   EventLoop& loop_;
   const ServerOptions& options_;
   Socket socket_;
+  std::unique_ptr<TlsSession> tls_;  // null: plain HTTP
+  const PeerCount::Place place_;
   Timer signal_;  // what the coroutine waits on for a worker or a source
   TimePoint deadline_ = TimePoint::max();
+  TimePoint waits_since_{};  // when the deadline was set
   InputBuffer in_;
   std::string out_;
-  std::string peer_;
+  std::string peer_, client_subject_;
 
-  bool idle_ = false;  // waiting for the first byte of a request
+  bool idle_ = false;  // waiting for the first byte of a request, or in a handshake
   bool expired_ = false;
   bool cut_ = false;
   bool worker_done_ = false;

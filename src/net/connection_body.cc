@@ -14,10 +14,6 @@ namespace {
 
 constexpr std::size_t kSinkRead = 128 * 1024;
 constexpr std::size_t kBodyRead = 16 * 1024;
-// A byte now and then is no progress: beyond the first body_progress_time, a body has to come at
-// this many bytes a second on average. The time that our own sinks take does not count.
-constexpr std::uint64_t kLeastRate = 1024;
-constexpr std::uint64_t kMostCounted = 1ULL << 40;
 
 }  // namespace
 
@@ -34,15 +30,19 @@ std::string WhatWasThrown() {
 Task<std::size_t> Connection::ReadSome(std::size_t least) {
   using std::chrono::milliseconds;
   const TimePoint begin = std::chrono::steady_clock::now();
-  const auto earned =
-      options_.body_progress_time +
-      milliseconds(std::min<std::uint64_t>(body_bytes_, kMostCounted) * 1000 / kLeastRate);
-  const auto left = std::chrono::duration_cast<milliseconds>(earned - body_waited_);
-  SetDeadline(std::clamp(left, milliseconds(1), options_.body_progress_time));
+  // The time that our own sinks take does not count.
+  const auto waited = std::chrono::duration_cast<milliseconds>(body_waited_);
+  SetDeadline(TimeLeft(options_.body_progress_time, body_bytes_, waited));
   const InputBuffer::Space room = in_.Room(least);
   ErrorCode ec;
-  const std::size_t n = co_await socket_.async_read_some(asio::buffer(room.data, room.size),
-                                                         asio::redirect_error(kUseTask, ec));
+  std::size_t n = 0;
+  if (tls_) {
+    n = co_await TlsRead(room);
+    if (n == 0) ec = asio::error::eof;
+  } else {
+    n = co_await socket_.async_read_some(asio::buffer(room.data, room.size),
+                                         asio::redirect_error(kUseTask, ec));
+  }
   ClearDeadline();
   if (ec || cut_ || expired_) co_return 0;
   body_waited_ += std::chrono::steady_clock::now() - begin;

@@ -151,6 +151,8 @@ Task<void> Connection::WaitForSource(std::chrono::milliseconds most) {
 // (the next request, or the stray chunk of old clients) is kept.
 void Connection::WatchPeer() {
   if (watching_ || peer_gone_ || cut_ || in_.size() >= kMostPipelined) return;
+  // What TLS holds already does not make the socket readable.
+  if (tls_ && tls_->HasPending() && !TakeWhatThereIs()) return;
   watching_ = true;
   socket_.async_wait(Socket::wait_read, [self = shared_from_this()](ErrorCode ec) {
     self->watching_ = false;
@@ -158,16 +160,24 @@ void Connection::WatchPeer() {
       self->signal_.cancel();
       return;
     }
-    const InputBuffer::Space room = self->in_.Room(1024);
-    const std::size_t n = self->socket_.read_some(asio::buffer(room.data, room.size), ec);
-    if (ec && ec != asio::error::would_block) {
-      self->peer_gone_ = true;
-      self->signal_.cancel();
-      return;
-    }
-    self->in_.Commit(n);
-    self->WatchPeer();
+    if (self->TakeWhatThereIs()) self->WatchPeer();
   });
+}
+
+bool Connection::TakeWhatThereIs() {
+  do {
+    const InputBuffer::Space room = in_.Room(1024);
+    ErrorCode ec;
+    const std::size_t n = ReadNow(room, ec);
+    if (ec && ec != asio::error::would_block) {
+      peer_gone_ = true;
+      signal_.cancel();
+      return false;
+    }
+    in_.Commit(n);
+    if (n == 0) break;
+  } while (tls_ && tls_->HasPending() && in_.size() < kMostPipelined);
+  return true;
 }
 
 Task<void> Connection::UnwatchPeer() {

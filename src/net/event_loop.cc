@@ -11,6 +11,11 @@ namespace cml::net {
 
 using std::chrono::steady_clock;
 
+namespace {
+// A new connection gets this long to say something before another may take its place.
+constexpr std::chrono::milliseconds kLeastIdle{1'000};
+}  // namespace
+
 void ServerShared::ConnectionClosed() {
   if (open.fetch_sub(1) == 1) {
     const std::lock_guard lock(mutex);
@@ -75,6 +80,17 @@ void EventLoop::Tick() {
 
 void EventLoop::CloseIdle() {
   for (Connection* c : connections_) c->CloseIfIdle();
+}
+
+bool EventLoop::CloseLongestIdle() {
+  const auto longest = std::min_element(
+      connections_.begin(), connections_.end(), [](const Connection* a, const Connection* b) {
+        return a->idle() != b->idle() ? a->idle() : a->waits_since() < b->waits_since();
+      });
+  if (longest == connections_.end() || !(*longest)->idle()) return false;
+  if (steady_clock::now() - (*longest)->waits_since() < kLeastIdle) return false;
+  (*longest)->Cut();
+  return true;
 }
 
 void EventLoop::CutAll() {

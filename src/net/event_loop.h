@@ -22,7 +22,9 @@
 #include <vector>
 
 #include "net/http_server.h"
+#include "net/peer_count.h"
 #include "net/response_head.h"
+#include "net/tls_context.h"
 #include "net/worker_pool.h"
 
 namespace cml::net {
@@ -45,12 +47,17 @@ class Connection;
 // What all loops of a server share. Thread-safe.
 struct ServerShared {
   ServerShared(ServerOptions o, Router r)
-      : options(std::move(o)), router(std::move(r)), pool(options.workers) {}
+      : options(std::move(o)),
+        router(std::move(r)),
+        pool(options.workers),
+        peers(options.most_per_address) {}
   const ServerOptions options;
   const Router router;
   WorkerPool pool;
+  PeerCount peers;
+  std::unique_ptr<TlsKeeper> tls;  // null: plain HTTP
   std::atomic<bool> draining{false};
-  std::atomic<std::uint64_t> connections_total{0}, connections_refused{0};
+  std::atomic<std::uint64_t> connections_total{0}, connections_refused{0}, tls_failed{0};
 
   void ConnectionOpened() { open.fetch_add(1); }
   void ConnectionClosed();
@@ -75,7 +82,8 @@ class EventLoop {
   void Watch(TimePoint t) {
     if (t < armed_) Arm(t);
   }
-  void CloseIdle();  // connections between two requests
+  void CloseIdle();         // connections between two requests
+  bool CloseLongestIdle();  // to make room for another; false: none has been idle for a while
   void CutAll();
   std::string NewRequestId();
   void CountAnswer(int status);

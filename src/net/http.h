@@ -39,6 +39,9 @@ struct Request {
   Headers headers;
   std::string body;         // empty where the route takes a BodySink
   std::string peer;         // address of the client, for the log
+  // Who the client's certificate says it is ("CN=alice,O=Example", RFC 4514), where TLS verified
+  // one; empty: none.
+  std::string client_subject;
   std::string id;           // request id: the client's X-Request-Id when well-formed, else ours
 };
 

@@ -158,6 +158,14 @@ Result<List> MakeHeaders(const ClientRequest& request) {
   return list;
 }
 
+void SetTls(CURL* h, const ClientTls& tls) {
+  curl_easy_setopt(h, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  // The system's folder of authorities (CURLOPT_CAPATH) stays in use beside the file.
+  if (!tls.ca.empty()) curl_easy_setopt(h, CURLOPT_CAINFO, tls.ca.c_str());
+  if (!tls.certificate.empty()) curl_easy_setopt(h, CURLOPT_SSLCERT, tls.certificate.c_str());
+  if (!tls.key.empty()) curl_easy_setopt(h, CURLOPT_SSLKEY, tls.key.c_str());
+}
+
 // Where the request went, for a message: never with user, password or query.
 std::string Place(const std::string& url) {
   std::string place = url.substr(0, url.find_first_of("?#"));
@@ -179,7 +187,28 @@ struct HttpClient::Impl {
     const std::string place = Place(t.request.url);
     const std::string why = error[0] != '\0' ? error : curl_easy_strerror(code);
     if (t.too_large) return Error(Code::kUnavailable, place + ": the answer is too large");
+    // What TLS says when it fails on the way: "certificate required" (RFC 8446, section 6).
+    if (why.find("certificate required") != std::string::npos) {
+      return Error(Code::kFailedPrecondition,
+                   place + ": the server wants a client certificate (" + why + ")");
+    }
     switch (static_cast<int>(code)) {
+      case CURLE_PEER_FAILED_VERIFICATION:
+        return Error(Code::kFailedPrecondition,
+                     place + ": the server's certificate is not trusted (" + why + ")");
+      case CURLE_SSL_CACERT_BADFILE:
+        return Error(Code::kInvalidArgument, "cannot use the certificate authority " +
+                                                 Quote(t.request.tls.ca.string()) + ": " + why);
+      case CURLE_SSL_CERTPROBLEM:
+        return Error(Code::kInvalidArgument, "cannot use the client certificate " +
+                                                 Quote(t.request.tls.certificate.string()) + ": " +
+                                                 why);
+      case CURLE_SSL_CONNECT_ERROR:
+        if (why.find("wrong version number") != std::string::npos) {
+          return Error(Code::kInvalidArgument,
+                       place + ": no TLS is spoken there; use http:// instead of https://");
+        }
+        return Error(Code::kUnavailable, place + ": " + why);
       case CURLE_URL_MALFORMAT:
       case CURLE_UNSUPPORTED_PROTOCOL:
         return Error(Code::kInvalidArgument, "not an http or https URL: " + Quote(place));
@@ -235,6 +264,7 @@ Result<ClientResponse> HttpClient::Send(const ClientRequest& request) {
   curl_easy_setopt(h, CURLOPT_WRITEDATA, &t);
   curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, &OnHeader);
   curl_easy_setopt(h, CURLOPT_HEADERDATA, &t);
+  SetTls(h, request.tls);
   if (request.on_upload) {
     curl_easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(h, CURLOPT_XFERINFOFUNCTION, &OnProgress);

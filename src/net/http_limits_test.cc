@@ -96,6 +96,58 @@ TEST(HttpLimitsTest, RefusesConnectionsOverTheLimit) {
   EXPECT_THAT(Ask(*server, Get("/loop", "Connection: close\r\n")), StartsWith("HTTP/1.1 200"));
 }
 
+TEST(HttpLimitsTest, RefusesAnAddressThatHasTooManyConnections) {
+  const auto server = Start({.most_per_address = 2});
+  RawClient a(server->port()), b(server->port());
+  a.Send(Get("/loop"));
+  b.Send(Get("/loop"));
+  a.ReadAnswer();
+  b.ReadAnswer();
+  const std::string refused = Ask(*server, Get("/loop"));
+  EXPECT_THAT(refused, StartsWith("HTTP/1.1 429"));
+  EXPECT_THAT(refused, HasSubstr("X-Request-Id: "));
+  EXPECT_THAT(refused, HasSubstr(R"("error": true)"));
+  a.Close();
+  while (server->counters().connections_open > 1) std::this_thread::yield();
+  EXPECT_THAT(Ask(*server, Get("/loop", "Connection: close\r\n")), StartsWith("HTTP/1.1 200"));
+}
+
+TEST(HttpLimitsTest, TheLongestIdleConnectionMakesRoom) {
+  const auto server = Start({.io_threads = 1, .most_connections = 2});
+  RawClient first(server->port());
+  first.Send(Get("/loop"));
+  first.ReadAnswer();
+  RawClient second(server->port());
+  second.Send(Get("/loop"));
+  second.ReadAnswer();
+  // As soon as both have been idle for long enough, the first one has to go.
+  const auto until = std::chrono::steady_clock::now() + 10s;
+  while (!Ask(*server, Get("/loop", "Connection: close\r\n")).starts_with("HTTP/1.1 200")) {
+    ASSERT_LT(std::chrono::steady_clock::now(), until);
+  }
+  EXPECT_EQ(first.ReadAll(), "");
+  second.Send(Get("/loop"));
+  EXPECT_THAT(second.ReadAnswer(), StartsWith("HTTP/1.1 200"));
+}
+
+TEST(HttpLimitsTest, AClientThatReadsByteByByteIsCut) {
+  const auto server = Start({.write_time = 200ms, .least_rate = 1 << 30}, [](const Request&) {
+    Route route;
+    route.handle = [](Request) { return Text(std::string(32 << 20, 'b')); };
+    return route;
+  });
+  RawClient client(server->port());
+  client.Send(Get("/"));
+  std::size_t read = 0;
+  std::string piece;
+  while (!(piece = client.ReadExactly(1024)).empty() && server->counters().connections_open > 0) {
+    read += piece.size();
+    static_cast<void>(client.Readable(1ms));
+  }
+  EXPECT_LT(read, std::size_t{32} << 20);
+  while (server->counters().connections_open > 0) std::this_thread::yield();
+}
+
 TEST(HttpLimitsTest, AThousandIdleConnectionsHarmNobody) {
   rlimit files{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);

@@ -33,6 +33,7 @@ class AsioHttpServer final : public HttpServer {
     }
     acceptor_ = std::make_unique<Acceptor>(loops_[0]->io.get_executor());
     pause_ = std::make_unique<Timer>(loops_[0]->io.get_executor());
+    look_ = std::make_unique<Timer>(loops_[0]->io.get_executor());
   }
   ~AsioHttpServer() override {
     Drain(std::chrono::milliseconds(0));
@@ -44,10 +45,14 @@ class AsioHttpServer final : public HttpServer {
     for (auto& loop : loops_) loop->Stop();
     acceptor_.reset();
     pause_.reset();
+    look_.reset();
   }
 
   Status Listen() {
     const ServerOptions& o = shared_.options;
+    if (o.tls) {
+      CML_ASSIGN_OR_RETURN(shared_.tls, TlsKeeper::Open(*o.tls));
+    }
     const std::string where = o.address + ":" + std::to_string(o.port);
     ErrorCode ec;
     const auto address = asio::ip::make_address(o.address, ec);
@@ -70,6 +75,12 @@ class AsioHttpServer final : public HttpServer {
     asio::co_spawn(loops_[0]->io.get_executor(), Accept(), [](const std::exception_ptr& e) {
       if (e) LogError("the acceptor ended by an exception");
     });
+    if (shared_.tls) {
+      asio::co_spawn(loops_[0]->io.get_executor(), LookAtCertificate(),
+                     [](const std::exception_ptr& e) {
+                       if (e) LogError("looking at the certificate ended by an exception");
+                     });
+    }
     return Ok{};
   }
 
@@ -80,6 +91,7 @@ class AsioHttpServer final : public HttpServer {
     c.connections_open = shared_.open.load();
     c.connections_total = shared_.connections_total.load();
     c.connections_refused = shared_.connections_refused.load();
+    c.tls_failed = shared_.tls_failed.load();
     for (const auto& loop : loops_) {
       c.requests_total += loop->requests.load(std::memory_order_relaxed);
       for (std::size_t i = 0; i < loop->answers.size(); ++i) {
@@ -90,12 +102,15 @@ class AsioHttpServer final : public HttpServer {
     return c;
   }
 
+  Status ReloadTls() override { return shared_.tls ? shared_.tls->Reload() : Status(Ok{}); }
+
   void Drain(std::chrono::milliseconds most) override {
     shared_.draining.store(true);
     asio::post(loops_[0]->io, [this] {
       ErrorCode ignored;
       acceptor_->close(ignored);
       pause_->cancel();
+      look_->cancel();
     });
     for (auto& loop : loops_) asio::post(loop->io, [l = loop.get()] { l->CloseIdle(); });
     {
@@ -113,7 +128,8 @@ class AsioHttpServer final : public HttpServer {
       EventLoop& loop = *loops_[next];
       Socket socket(loop.io.get_executor());
       ErrorCode ec;
-      co_await acceptor_->async_accept(socket, asio::redirect_error(kUseTask, ec));
+      tcp::endpoint peer;
+      co_await acceptor_->async_accept(socket, peer, asio::redirect_error(kUseTask, ec));
       if (ec == asio::error::operation_aborted || !acceptor_->is_open()) break;
       if (ec == asio::error::connection_aborted) continue;
       if (ec) {
@@ -125,25 +141,45 @@ class AsioHttpServer final : public HttpServer {
         continue;
       }
       shared_.connections_total.fetch_add(1, std::memory_order_relaxed);
-      const auto purpose = shared_.open.load() >= shared_.options.most_connections
-                               ? Connection::Purpose::kRefuse
-                               : Connection::Purpose::kServe;
-      auto connection = std::make_shared<Connection>(loop, std::move(socket));
-      asio::post(loop.io, [c = std::move(connection), l = &loop, s = &shared_, purpose]() mutable {
-        const bool refuse = purpose == Connection::Purpose::kRefuse;
-        if (s->draining.load() || (refuse && l->refusing >= kMostRefusing)) {
-          if (refuse) s->connections_refused.fetch_add(1);
-          return;
-        }
-        Connection::Start(std::move(c), purpose);
-      });
+      Admit(loop, std::move(socket), peer.address());
+    }
+  }
+
+  void Admit(EventLoop& loop, Socket socket, const asio::ip::address& peer) {
+    using Purpose = Connection::Purpose;
+    PeerCount::Place place = shared_.peers.Enter(peer);
+    Purpose purpose = Purpose::kServe;
+    if (shared_.open.load() >= shared_.options.most_connections) purpose = Purpose::kNoRoom;
+    if (place.over_limit()) purpose = Purpose::kTooManyOfPeer;
+    auto connection = std::make_shared<Connection>(loop, std::move(socket), peer, std::move(place));
+    asio::post(loop.io, [c = std::move(connection), l = &loop, s = &shared_, purpose]() mutable {
+      if (s->draining.load()) return;
+      if (purpose == Purpose::kNoRoom && l->CloseLongestIdle()) purpose = Purpose::kServe;
+      if (purpose != Purpose::kServe && l->refusing >= kMostRefusing) {
+        s->connections_refused.fetch_add(1);
+        return;
+      }
+      Connection::Start(std::move(c), purpose);
+    });
+  }
+
+  Task<void> LookAtCertificate() {
+    while (!shared_.draining.load()) {
+      look_->expires_after(shared_.options.tls_look_time);
+      ErrorCode ec;
+      co_await look_->async_wait(asio::redirect_error(kUseTask, ec));
+      if (ec || shared_.draining.load()) break;
+      if (!shared_.tls->LooksChanged()) continue;
+      static_cast<void>(shared_.pool.Submit([s = &shared_] {
+        static_cast<void>(s->tls->Reload());  // logged there
+      }));
     }
   }
 
   ServerShared shared_;
   std::vector<std::unique_ptr<EventLoop>> loops_;
-  std::unique_ptr<Acceptor> acceptor_;  // loop 0's, as pause_
-  std::unique_ptr<Timer> pause_;
+  std::unique_ptr<Acceptor> acceptor_;  // loop 0's, as the timers
+  std::unique_ptr<Timer> pause_, look_;
   std::uint16_t port_ = 0;
 };
 

@@ -36,6 +36,16 @@ bool IsTargetByte(char c) {  // bytes above 0x7f are tolerated: some clients sen
   return u > 0x20 && u != 0x7f;
 }
 
+// RFC 9110, section 7.2, and RFC 3986, section 3.2.2: host and port, which may be empty.
+bool IsHost(std::string_view s) {
+  return std::all_of(s.begin(), s.end(), [](char c) {
+    const auto u = static_cast<unsigned char>(c);
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    return plain || u >= 0x80 ||
+           std::string_view("-._~%!$&'()*+,;=:[]").find(c) != std::string_view::npos;
+  });
+}
+
 std::string_view TrimBlanks(std::string_view s) {
   while (!s.empty() && (s.front() == ' ' || s.front() == '\t')) s.remove_prefix(1);
   while (!s.empty() && (s.back() == ' ' || s.back() == '\t')) s.remove_suffix(1);
@@ -56,6 +66,10 @@ std::optional<HeadFault> ParseTarget(std::string_view target, Request& request) 
     return HeadFault{400, "malformed request target"};
   }
   std::string_view rest = target;
+  if (request.method == "CONNECT") return HeadFault{400, "this is no proxy: no tunnels"};
+  if (rest == "*" && request.method != "OPTIONS") {
+    return HeadFault{400, "malformed request target"};
+  }
   if (rest.front() != '/' && rest != "*") {  // absolute form: scheme "://" authority path
     const std::size_t scheme = rest.find("://");
     if (scheme == std::string_view::npos || (!EqualsIgnoreCase(rest.substr(0, scheme), "http") &&
@@ -64,6 +78,8 @@ std::optional<HeadFault> ParseTarget(std::string_view target, Request& request) 
     }
     rest.remove_prefix(scheme + 3);
     const std::size_t path = rest.find_first_of("/?");
+    const std::string_view authority = rest.substr(0, path);  // no "user@": RFC 9110, 4.2.4
+    if (authority.empty() || !IsHost(authority)) return HeadFault{400, "malformed request target"};
     rest = path == std::string_view::npos ? std::string_view{} : rest.substr(path);
   }
   const std::size_t mark = rest.find('?');
@@ -95,6 +111,19 @@ std::optional<HeadFault> ParseRequestLine(std::string_view line, RequestHead& ou
   return ParseTarget(line.substr(first + 1, last - first - 1), out.request);
 }
 
+// RFC 9112, sections 6.1 and 6.3: what does not end in chunked has no end that one could know.
+std::optional<HeadFault> CheckEncodings(std::string_view value) {
+  const std::size_t comma = value.rfind(',');
+  const bool one = comma == std::string_view::npos;
+  if (!EqualsIgnoreCase(TrimBlanks(one ? value : value.substr(comma + 1)), "chunked")) {
+    return HeadFault{400, "the last Transfer-Encoding is not chunked"};
+  }
+  if (one) return std::nullopt;
+  return HasListItem(value.substr(0, comma), "chunked")
+             ? HeadFault{400, "chunked more than once"}
+             : HeadFault{501, "the only Transfer-Encoding understood is chunked"};
+}
+
 struct Seen {
   bool host = false, length = false, encoding = false;
 };
@@ -106,6 +135,7 @@ std::optional<HeadFault> NoteField(std::string_view name, std::string_view value
       if (!EqualsIgnoreCase(name, "host")) break;
       if (seen.host) return HeadFault{400, "more than one Host header"};
       seen.host = true;
+      if (!IsHost(value)) return HeadFault{400, "malformed Host header"};
       break;
     case 6:
       if (!EqualsIgnoreCase(name, "expect")) break;
@@ -139,9 +169,7 @@ std::optional<HeadFault> NoteField(std::string_view name, std::string_view value
       if (!EqualsIgnoreCase(name, "transfer-encoding")) break;
       if (seen.encoding) return HeadFault{400, "more than one Transfer-Encoding header"};
       seen.encoding = true;
-      if (!EqualsIgnoreCase(value, "chunked")) {
-        return HeadFault{501, "the only Transfer-Encoding understood is chunked"};
-      }
+      if (auto fault = CheckEncodings(value)) return fault;
       if (out.http_1_0) return HeadFault{400, "Transfer-Encoding in an HTTP/1.0 request"};
       out.framing = Framing::kChunked;
       break;
@@ -154,6 +182,10 @@ std::optional<HeadFault> NoteField(std::string_view name, std::string_view value
 }  // namespace
 
 HeadScanner::Found HeadScanner::Scan(std::string_view bytes) {
+  // TLS on a plain port, for one: the line's end may never come.
+  if (seen_ == 0 && !bytes.empty() && !kToken[static_cast<unsigned char>(bytes.front())]) {
+    return {0, HeadFault{400, "malformed request line"}};
+  }
   while (seen_ < bytes.size()) {
     const void* hit = std::memchr(bytes.data() + seen_, '\n', bytes.size() - seen_);
     if (hit == nullptr) {

@@ -70,7 +70,13 @@ TEST(RequestHeadTest, RefusesWhatTwoReadersCouldReadDifferently) {
   EXPECT_EQ(FaultOf(With("Content-Length: 99999999999999999999999\r\n")), 400);
   EXPECT_EQ(FaultOf(With("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n")), 400);
   EXPECT_EQ(FaultOf(With("Transfer-Encoding: gzip, chunked\r\n")), 501);
-  EXPECT_EQ(FaultOf(With("Transfer-Encoding: xchunked\r\n")), 501);
+  EXPECT_EQ(FaultOf(With("Transfer-Encoding: xchunked\r\n")), 400);
+  EXPECT_EQ(FaultOf(With("Transfer-Encoding: identity\r\n")), 400);
+  EXPECT_EQ(FaultOf(With("Transfer-Encoding: chunked, chunked\r\n")), 400);
+  EXPECT_EQ(FaultOf(With("Transfer-Encoding: chunked, gzip\r\n")), 400);
+  EXPECT_EQ(FaultOf(With("Transfer-Encoding: chunked,\r\n")), 400);
+  EXPECT_EQ(FaultOf(With("Transfer-Encoding:\r\n")), 400);
+  EXPECT_EQ(FaultOf(With("Transfer-Encoding: Chunked\r\n")), 0);
   EXPECT_EQ(FaultOf("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), 400);
   EXPECT_EQ(FaultOf(With("Content-Length : 5\r\n")), 400);
   EXPECT_EQ(FaultOf(With(" X: folded\r\n")), 400);
@@ -81,6 +87,11 @@ TEST(RequestHeadTest, RefusesWhatTwoReadersCouldReadDifferently) {
   EXPECT_EQ(FaultOf(With(std::string("A: b\0c\r\n", 8))), 400);
   EXPECT_EQ(FaultOf(With("Host: again\r\n")), 400);
   EXPECT_EQ(FaultOf("GET / HTTP/1.1\r\n\r\n"), 400);
+  EXPECT_EQ(FaultOf("GET / HTTP/1.1\r\nHost: a b\r\n\r\n"), 400);
+  EXPECT_EQ(FaultOf("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"), 400);
+  EXPECT_EQ(FaultOf("GET / HTTP/1.1\r\nHost: u@h\r\n\r\n"), 400);
+  EXPECT_EQ(FaultOf("GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n"), 0);
+  EXPECT_EQ(FaultOf("GET / HTTP/1.1\r\nHost:\r\n\r\n"), 0);
 }
 
 TEST(RequestHeadTest, RefusesMalformedRequestLines) {
@@ -92,6 +103,12 @@ TEST(RequestHeadTest, RefusesMalformedRequestLines) {
   EXPECT_EQ(line("G(T / HTTP/1.1"), 400);
   EXPECT_EQ(line("GET a HTTP/1.1"), 400);
   EXPECT_EQ(line("CONNECT h:1 HTTP/1.1"), 400);
+  EXPECT_EQ(line("CONNECT / HTTP/1.1"), 400);
+  EXPECT_EQ(line("GET * HTTP/1.1"), 400);
+  EXPECT_EQ(line("OPTIONS * HTTP/1.1"), 0);
+  EXPECT_EQ(line("GET ftp://h/ HTTP/1.1"), 400);
+  EXPECT_EQ(line("GET http:///a HTTP/1.1"), 400);
+  EXPECT_EQ(line("GET http://user@h/a HTTP/1.1"), 400);
   EXPECT_EQ(line("GET / HTTP/2.0"), 505);
   EXPECT_EQ(line("GET / http/1.1"), 400);
   EXPECT_EQ(line(""), 400);
@@ -136,6 +153,12 @@ TEST(HeadScannerTest, RefusesBareLineFeeds) {
   EXPECT_TRUE(HeadScanner().Scan("GET / HTTP/1.1\nHost: h\n\n").fault);
   EXPECT_TRUE(HeadScanner().Scan("GET / HTTP/1.1\r\nHost: h\r\n\n").fault);
   EXPECT_TRUE(HeadScanner().Scan("\n").fault);
+}
+
+TEST(HeadScannerTest, SeesAtOnceWhatIsNoHttp) {
+  EXPECT_TRUE(HeadScanner().Scan("\x16").fault);
+  EXPECT_TRUE(HeadScanner().Scan(" GET").fault);
+  EXPECT_FALSE(HeadScanner().Scan("G").fault);
 }
 
 TEST(StrayTest, KnowsTheChunkOfOldClients) {

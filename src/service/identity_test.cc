@@ -246,8 +246,18 @@ TEST_F(IdentityTest, ThereIsAlwaysALastingAdministrator) {
   const AccessKey second = MakeKey(admin_, KeyRole::kPlatformAdmin).key.key.access_key;
   EXPECT_TRUE(keys_.Delete(admin_, root_).ok());
   EXPECT_EQ(keys_.Delete(admin_, second).error().code(), Code::kFailedPrecondition);
-  EXPECT_TRUE(keys_.Rotate(admin_, second, {}).ok()) << "the new one lasts";
-  EXPECT_TRUE(keys_.Delete(admin_, second).ok());
+  codec::KeyFields brief;
+  brief.expires_in = 60;
+  EXPECT_EQ(keys_.Rotate(admin_, second, brief).error().code(), Code::kFailedPrecondition);
+  const auto third = keys_.Rotate(admin_, second, {}).value();
+  EXPECT_TRUE(keys_.Delete(admin_, second).ok()) << "the new one lasts";
+  // An organisation that holds the last one stays, too.
+  const Org vision = Make("vision");
+  const Caller there{vision.id, KeyRole::kPlatformAdmin, third.key.key.access_key, "", orgs_.first(), nullptr};
+  MakeKey(there, KeyRole::kPlatformAdmin);
+  ASSERT_TRUE(keys_.Delete(admin_, third.key.key.access_key).ok());
+  EXPECT_EQ(admin_use_.Delete(admin_, "vision").error().code(), Code::kFailedPrecondition);
+  EXPECT_EQ(admin_use_.Suspend(admin_, "vision", "x").error().code(), Code::kFailedPrecondition);
 }
 
 TEST_F(IdentityTest, AUsersKeysGoWithHim) {

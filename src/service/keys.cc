@@ -20,11 +20,6 @@ Error NoSuchKey(const AccessKey& key) {
   return Error(Code::kNotFound, "key " + Quote(key.str()) + ": there is no such key");
 }
 
-// What an administrator of the platform can rely on.
-bool Lasting(const ApiKey& key) {
-  return key.role == KeyRole::kPlatformAdmin && !key.disabled && key.expires == SysTime{};
-}
-
 Status CheckCeiling(const Caller& caller, KeyRole role) {
   if (role <= caller.role) return Ok{};
   return Error(Code::kPermissionDenied, fmt::format("role {}: yours is {}; nobody gives more than he has",
@@ -79,14 +74,8 @@ Status Keys::MayChange(const Caller& caller, const ApiKey& key) const {
 }
 
 Status Keys::KeepsAnAdministrator(const std::vector<AccessKey>& without) {
-  CML_ASSIGN_OR_RETURN(const auto orgs, d_.orgs.List());
-  for (const Org& org : orgs) {
-    if (org.state != OrgState::kActive) continue;
-    CML_ASSIGN_OR_RETURN(const auto keys, d_.orgs.Rows(org.id));
-    for (const ApiKey& key : keys) {
-      if (Lasting(key) && std::ranges::find(without, key.access_key) == without.end()) return Ok{};
-    }
-  }
+  CML_ASSIGN_OR_RETURN(const bool kept, d_.orgs.HasAdministrator({without, {}}));
+  if (kept) return Ok{};
   return Error(Code::kFailedPrecondition,
                fmt::format("key {}: it is the last lasting key of a platform administrator; make another one "
                            "first (cloudml key create --role platform_admin)",
@@ -172,7 +161,7 @@ Result<codec::NamedKey> Keys::Update(const Caller& caller, const AccessKey& key,
   if (fields.disabled) after.disabled = *fields.disabled;
   CML_ASSIGN_OR_RETURN(after.expires, ExpiryOf(fields, before.expires, now));
   CML_RETURN_IF_ERROR(Validate(after));
-  if (Lasting(before) && !Lasting(after)) CML_RETURN_IF_ERROR(KeepsAnAdministrator({key}));
+  if (IsLastingAdministrator(before) && !IsLastingAdministrator(after)) CML_RETURN_IF_ERROR(KeepsAnAdministrator({key}));
   CML_ASSIGN_OR_RETURN(const codec::NamedKey shown_before, Named(before));
   codec::NamedKey shown{after, shown_before.org_name};
   store::Alongside with;
@@ -200,6 +189,7 @@ Result<Keys::Made> Keys::Rotate(const Caller& caller, const AccessKey& key, cons
   next.label = old.label;
   next.replaces = old.access_key;
   CML_ASSIGN_OR_RETURN(next.expires, ExpiryOf(fields, {}, now));
+  if (IsLastingAdministrator(old) && !IsLastingAdministrator(next)) CML_RETURN_IF_ERROR(KeepsAnAdministrator({key}));
   CML_ASSIGN_OR_RETURN(codec::NamedKey before, Named(old));
   CML_ASSIGN_OR_RETURN(Orgs::NewKey pair, d_.orgs.CreateKey(next));
   next.access_key = pair.access_key;
@@ -220,7 +210,7 @@ Status Keys::Delete(const Caller& caller, const AccessKey& key) {
   const SysTime now = d_.clock.Now();
   CML_ASSIGN_OR_RETURN(const ApiKey row, Find(caller, key));
   CML_RETURN_IF_ERROR(MayChange(caller, row));
-  if (Lasting(row)) CML_RETURN_IF_ERROR(KeepsAnAdministrator({key}));
+  if (IsLastingAdministrator(row)) CML_RETURN_IF_ERROR(KeepsAnAdministrator({key}));
   CML_ASSIGN_OR_RETURN(const codec::NamedKey before, Named(row));
   store::Alongside with;
   with.audit = AuditOf(On(row.org, caller), now, {"key " + key.str(), codec::EncodeKey(before, now), ""});
@@ -240,7 +230,7 @@ Status Keys::EraseOf(const Caller& caller, const std::string& user) {
     if (row.user != user) continue;
     CML_RETURN_IF_ERROR(MayChange(caller, row));
     his.push_back(row.access_key);
-    lasting = lasting || Lasting(row);
+    lasting = lasting || IsLastingAdministrator(row);
   }
   if (lasting) CML_RETURN_IF_ERROR(KeepsAnAdministrator(his));
   for (const AccessKey& key : his) {

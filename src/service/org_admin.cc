@@ -39,7 +39,8 @@ Caller On(const OrgId& org, Caller caller) {
 
 }  // namespace
 
-Status OrgAdmin::MakeDefaultBucket(const OrgId& org) {
+Status OrgAdmin::Equip(const OrgId& org) {
+  if (d_.give_quota) CML_RETURN_IF_ERROR(d_.give_quota(org));
   const Status made = d_.objects.MakeBucket(org, kDefaultBucket);
   return made.ok() || made.error().code() == Code::kAlreadyExists ? Status(Ok{}) : made;
 }
@@ -49,7 +50,7 @@ Status OrgAdmin::Repair() {
   for (const Org& org : all) {
     if (org.state == OrgState::kDeleting) continue;
     auto buckets = d_.objects.Buckets(org.id);
-    if (buckets.ok() && buckets.value().empty()) CML_RETURN_IF_ERROR(MakeDefaultBucket(org.id));
+    if (buckets.ok() && buckets.value().empty()) CML_RETURN_IF_ERROR(Equip(org.id));
   }
   return Ok{};
 }
@@ -65,7 +66,7 @@ Result<Org> OrgAdmin::Create(const Caller& caller, const codec::OrgFields& field
   });
   if (!made.ok()) return made.error().code() == Code::kAlreadyExists ? NameTaken(d_.orgs, org) : made.error();
   Audited(caller);
-  CML_RETURN_IF_ERROR(MakeDefaultBucket(made.value().id));
+  CML_RETURN_IF_ERROR(Equip(made.value().id));
   return made;
 }
 
@@ -112,8 +113,15 @@ Result<Org> OrgAdmin::Update(const Caller& caller, const std::string& id_or_name
   return changed;
 }
 
-Status OrgAdmin::KeepFirst(const Org& org, const char* verb) const {
-  if (org.id != d_.orgs.first()) return Ok{};
+Status OrgAdmin::KeepPlatform(const Org& org, const char* verb) const {
+  if (org.id != d_.orgs.first()) {
+    CML_ASSIGN_OR_RETURN(const bool kept, d_.orgs.HasAdministrator({{}, org.id}));
+    if (kept) return Ok{};
+    return Error(Code::kFailedPrecondition,
+                 fmt::format("organisation {} cannot be {}: the last lasting key of a platform administrator is in it; make "
+                             "one in another organisation first",
+                             org.name, verb));
+  }
   return Error(Code::kFailedPrecondition,
                fmt::format("organisation {} cannot be {}: it is the first one, which holds the platform's own keys",
                            org.name, verb));
@@ -124,7 +132,7 @@ Result<Org> OrgAdmin::Suspend(const Caller& caller, const std::string& id_or_nam
     return Error(Code::kInvalidArgument, "reason: missing; say why, its users will read it");
   }
   CML_ASSIGN_OR_RETURN(const Org found, Describe(caller, id_or_name));
-  CML_RETURN_IF_ERROR(KeepFirst(found, "suspended"));
+  CML_RETURN_IF_ERROR(KeepPlatform(found, "suspended"));
   auto changed = Change(caller, found.id, [&](Org& org) -> Status {
     if (org.state == OrgState::kDeleting) {
       return Error(Code::kFailedPrecondition, fmt::format("organisation {} is being deleted", org.name));
@@ -154,7 +162,7 @@ Result<Org> OrgAdmin::Resume(const Caller& caller, const std::string& id_or_name
 
 Result<Org> OrgAdmin::Delete(const Caller& caller, const std::string& id_or_name) {
   CML_ASSIGN_OR_RETURN(const Org found, Describe(caller, id_or_name));
-  CML_RETURN_IF_ERROR(KeepFirst(found, "deleted"));
+  CML_RETURN_IF_ERROR(KeepPlatform(found, "deleted"));
   if (found.id == caller.home) {
     return Error(Code::kFailedPrecondition,
                  fmt::format("organisation {} cannot be deleted with a key of its own; use one of another organisation",

@@ -23,6 +23,8 @@ class OrgAdmin {
     objectstore::ObjectStore& objects;
     const Clock& clock;
     std::function<void(const Org&)> changed;  // of its state: wakes the controllers
+    // Gives a new organisation its quota; may be called again for the same one.
+    std::function<Status(const OrgId&)> give_quota{};
   };
   explicit OrgAdmin(Deps deps) : d_(std::move(deps)) {}
 
@@ -45,8 +47,8 @@ class OrgAdmin {
 
  private:
   Result<Org> Change(const Caller& caller, const OrgId& id, const std::function<Status(Org&)>& change);
-  Status MakeDefaultBucket(const OrgId& org);
-  Status KeepFirst(const Org& org, const char* verb) const;
+  Status Equip(const OrgId& org);  // its quota, then its default bucket
+  Status KeepPlatform(const Org& org, const char* verb) const;
 
   Deps d_;
 };

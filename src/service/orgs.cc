@@ -218,6 +218,20 @@ Result<Orgs::NewAdministrator> Orgs::MakeAdministratorKey(const OrgId& org) {
   return made;
 }
 
+Result<bool> Orgs::HasAdministrator(const Besides& without) {
+  CML_ASSIGN_OR_RETURN(const auto orgs, store_.ListOrgs());
+  for (const Org& org : orgs) {
+    if (org.state != OrgState::kActive || org.id == without.org) continue;
+    CML_ASSIGN_OR_RETURN(const auto keys, store_.ListKeys(org.id));
+    const auto lasts = [&without](const ApiKey& key) {
+      return IsLastingAdministrator(key) &&
+             std::ranges::find(without.keys, key.access_key) == without.keys.end();
+    };
+    if (std::ranges::any_of(keys, lasts)) return true;
+  }
+  return false;
+}
+
 Status Orgs::PutKey(const ApiKey& row, const store::Alongside& with) {
   const Status put = store_.PutKey(row, with);
   Forget(row.access_key);

@@ -44,6 +44,10 @@ struct KnownKey {
   mutable std::atomic<std::int64_t> kept_minute{0};  // what the store knows of it
 };
 
+inline bool IsLastingAdministrator(const ApiKey& key) {
+  return key.role == KeyRole::kPlatformAdmin && !key.disabled && key.expires == SysTime{};
+}
+
 class Orgs {
  public:
   Orgs(store::Store& store, const SecretBox& box, const Clock& clock)
@@ -95,6 +99,13 @@ class Orgs {
     std::vector<AccessKey> disabled;
   };
   Result<NewAdministrator> MakeAdministratorKey(const OrgId& org);
+  // What the platform must not lose: a platform administrator's key that is neither disabled nor
+  // going to expire, in an active organisation. Is there one besides those of `without`?
+  struct Besides {
+    std::vector<AccessKey> keys;
+    OrgId org;  // and all of its keys
+  };
+  Result<bool> HasAdministrator(const Besides& without);
   Status PutKey(const ApiKey& row, const store::Alongside& with = {});
   Status EraseKey(const AccessKey& key, const store::Alongside& with = {});
   Status SetDisabled(const AccessKey& key, bool disabled);

@@ -91,7 +91,10 @@ Result<TrainJob> TrainJobs::Create(const Caller& caller, TrainJobSpec spec, Mode
     job.record.reason = "Enqueued";
     say("Enqueued", "accepted; waits for its turn");
   }
-  if (mode == Mode::kDryRun) return job;
+  if (mode == Mode::kDryRun) {
+    if (d_.room) CML_RETURN_IF_ERROR(d_.room(caller.org, ReservationOf(job)));
+    return job;
+  }
   const auto created = d_.jobs.Create(job, {events});
   if (!created.ok()) {
     if (created.error().code() != Code::kAlreadyExists) return created.error();

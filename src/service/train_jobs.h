@@ -54,6 +54,8 @@ class TrainJobs {
     // An empty answer: it is the platform's own.
     std::function<Result<std::string>(const std::string& endpoint)> package_endpoint;
     std::function<void(const ResourceId&)> changed;  // wakes the controller
+    // Is there room in the quota just now? For dry runs; a submit is checked in its own write.
+    std::function<Status(const OrgId&, const Reservation&)> room{};
     // Does the organisation's budget allow a new start? kQuotaExceeded says why not.
     std::function<Status(const OrgId&)> may_start{};
   };

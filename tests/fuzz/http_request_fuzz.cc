@@ -55,6 +55,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   auto found = scanner.Scan(bytes.substr(0, cut));
   if (found.length == 0 && !found.fault) found = scanner.Scan(bytes);
   Check(found.length == whole.length && found.fault.has_value() == whole.fault.has_value());
+  if (whole.length > 0) {
+    Check(bytes.substr(whole.length - 2, 2) == "\r\n");
+    Check(bytes.substr(0, whole.length).find('\n') > 0);
+  }
 
   Framing framing = Framing::kChunked;
   std::uint64_t length = 0;
@@ -67,6 +71,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       Check(r.path.find("//") == std::string::npos && r.path.find('?') == std::string::npos);
       Check(!(r.headers.Has("Content-Length") && r.headers.Has("Transfer-Encoding")));
       Check(r.id.empty() || IsWellFormedRequestId(r.id));
+      Check(r.method != "CONNECT" && (r.target != "*" || r.method == "OPTIONS"));
+      Check(r.headers.Get("Host").find_first_of("/@ ") == std::string_view::npos);
       for (const auto& [name, value] : r.headers.all()) {
         Check(!name.empty() && name.find_first_of(" \t\r\n:") == std::string::npos);
         Check(value.find_first_of(std::string_view("\r\n\0", 3)) == std::string::npos);

@@ -10,7 +10,9 @@
 #include <utility>
 
 #include "api/front.h"
+#include "api/nodes.h"
 #include "api/platform.h"
+#include "api/quotas.h"
 #include "api/train_jobs.h"
 #include "base/file.h"
 #include "codec/document.h"
@@ -18,6 +20,7 @@
 #include "crypto/digest.h"
 #include "net/signing.h"
 #include "objectstore/testing/memory_object_store.h"
+#include "service/audit.h"
 #include "store/testing/memory_store.h"
 
 namespace cml::api::testing {
@@ -56,12 +59,9 @@ class ApiWorld : public ::testing::Test {
                               [] { return std::string("cloudml_up 1\n"); },
                               [] { return Result<std::vector<codec::RuntimeLine>>({}); },
                               [](const RuntimeRef&) { return Status(Ok{}); },
-                              [](const RuntimeRef&) { return Status(Ok{}); },
-                              [](const OrgId& org) {
-                                codec::QuotaLine line;
-                                line.org_id = org.str();
-                                return Result<codec::QuotaLine>(line);
-                              }});
+                              [](const RuntimeRef&) { return Status(Ok{}); }});
+    AddQuotaRoutes(table, quotas_);
+    AddNodeRoutes(table, nodes_);
     front_ = std::make_unique<Front>(auth_, std::move(table), [](const net::Request&) {
       net::Route route;
       route.handle = [](const net::Request&) { return TextOf("a bucket"); };
@@ -160,6 +160,22 @@ class ApiWorld : public ::testing::Test {
                             },
                             [](const std::string& endpoint) -> Result<std::string> { return endpoint; },
                             [this](const ResourceId& id) { changed_.push_back(id); }}};
+  // As app/ does it.
+  service::Quotas quotas_{{store_, clock_,
+                           [this](const service::Caller& caller, const OrgId& id, const service::OrgWords& words) -> Status {
+                             CML_ASSIGN_OR_RETURN(Org org, store_.GetOrg(id));
+                             if (words.name) org.name = *words.name;
+                             if (words.mail) org.mail = *words.mail;
+                             if (words.project) org.project = *words.project;
+                             store::Alongside with;
+                             with.audit = service::AuditOf(caller, clock_.now, {"organisation " + id.str(), "", ""});
+                             return store_.UpdateOrg(org, with);
+                           },
+                           {}}};
+  ClusterBook book_;
+  std::set<std::string> kept_free_;
+  service::Nodes nodes_{{store_, clock_, [this] { return book_; },
+                         [this](std::set<std::string> nodes) { kept_free_ = std::move(nodes); }}};
   Authenticator auth_{orgs_, clock_, clock_.now};
   std::unique_ptr<Front> front_;
 };

@@ -151,6 +151,7 @@ TEST_P(StoreContract, QuotasThatChangeAmidstWritersNeverLeaveAnythingHeld) {
   const LeaderToken leader = store_->BecomeLeader().value();
   std::atomic<bool> stop{false};
   std::atomic<int> in{0}, over{0};
+  ASSERT_TRUE(store_->PutQuota(OrgId("1"), GpuQuota(5)).ok());  // before anybody writes
   std::thread changer([&] {
     for (int n = 0; !stop; ++n) {
       if (!store_->PutQuota(OrgId("1"), GpuQuota(n % 2 == 0 ? 3 : 5)).ok()) ++over;

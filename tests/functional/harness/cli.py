@@ -19,6 +19,8 @@ class Cli:
                            XIAOMI_ACCESS_KEY_ID=self.server.access_key,
                            XIAOMI_SECRET_ACCESS_KEY=self.server.secret_key,
                            NO_PROXY="127.0.0.1,localhost")
+        if self.server.ca:
+            environment["CLOUDML_CA"] = str(self.server.ca)
         return environment
 
     def run(self, *arguments, seconds=120):

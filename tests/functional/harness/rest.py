@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import http.client
 import json
+import ssl
 import time
 import urllib.parse
 
@@ -70,10 +71,18 @@ class Answer:
         return f"<{self.status} {self.body[:400]!r}>"
 
 
-def send(url, method, target, headers=(), body=b"", seconds=60):
-    """One request on a connection of its own; nothing in `target` or `body` is changed."""
+def connection_to(url, seconds, ca=None):
+    """`ca`: the file of the authority to trust, for https."""
     where = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(where.hostname, where.port, timeout=seconds)
+    if where.scheme == "https":
+        return http.client.HTTPSConnection(where.hostname, where.port, timeout=seconds,
+                                           context=ssl.create_default_context(cafile=ca))
+    return http.client.HTTPConnection(where.hostname, where.port, timeout=seconds)
+
+
+def send(url, method, target, headers=(), body=b"", seconds=60, ca=None):
+    """One request on a connection of its own; nothing in `target` or `body` is changed."""
+    connection = connection_to(url, seconds, ca)
     try:
         connection.putrequest(method, target, skip_accept_encoding=True)
         for name, value in dict(headers).items():
@@ -91,8 +100,9 @@ def send(url, method, target, headers=(), body=b"", seconds=60):
 class Rest:
     """Signed calls with one key pair. `server_url` may be a function, as a restart may move it."""
 
-    def __init__(self, server_url, access_key, secret_key):
+    def __init__(self, server_url, access_key, secret_key, ca=None):
         self._url = server_url
+        self.ca = ca
         self.access_key = access_key
         self.secret_key = secret_key
 
@@ -106,7 +116,7 @@ class Rest:
             body = json.dumps(body).encode()
         signed = galaxy_v3_headers(self.access_key, self.secret_key, target, body)
         signed.update(headers or {})
-        return send(self.url, method, target, signed, body, seconds)
+        return send(self.url, method, target, signed, body, seconds, self.ca)
 
     def get(self, path, **options):
         return self.call("GET", PREFIX + path, **options)
@@ -183,8 +193,7 @@ class Rest:
     def follow(self, name, lines=None, seconds=120):
         """Yields the lines of the job's log as they come, until the stream ends properly."""
         target = f"{PREFIX}/train/{name}/logs?follow=True" + (f"&lines={lines}" if lines else "")
-        where = urllib.parse.urlsplit(self.url)
-        connection = http.client.HTTPConnection(where.hostname, where.port, timeout=seconds)
+        connection = connection_to(self.url, seconds, self.ca)
         try:
             headers = galaxy_v3_headers(self.access_key, self.secret_key, target)
             connection.request("GET", target, headers=headers)

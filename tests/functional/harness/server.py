@@ -13,7 +13,7 @@ from .polling import wait_for
 from .rest import Rest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-READY = re.compile(rb"^cloudml ready on (http://127\.0\.0\.1:(\d+))")
+READY = re.compile(rb"^cloudml ready on (https?://127\.0\.0\.1:(\d+))")
 
 
 def cloudml_binary():
@@ -48,7 +48,7 @@ class Server:
     """Starts on construction. The options of `config` go into a configuration file."""
 
     def __init__(self, folder, config=None, arguments=(), as_prefix=(), binary=None,
-                 environment=None):
+                 environment=None, ca=None):
         self.binary = Path(binary or cloudml_binary())
         self.folder = Path(folder)
         self.data = self.folder / "data"
@@ -56,6 +56,7 @@ class Server:
         self.arguments = list(arguments)
         self.prefix = list(as_prefix)
         self.environment = environment  # all of its variables; None: ours
+        self.ca = ca  # who signed its certificate, where `config` has tls
         self.process = None
         self.port = 0
         self.url = None
@@ -231,7 +232,7 @@ class Server:
 
     def rest(self, access_key=None, secret_key=None):
         return Rest(lambda: self.url, access_key or self.access_key,
-                    secret_key or self.secret_key)
+                    secret_key or self.secret_key, ca=self.ca)
 
     def admin_file_mode(self):
         return stat.S_IMODE((self.data / "admin.json").stat().st_mode)
