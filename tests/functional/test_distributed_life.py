@@ -47,7 +47,7 @@ def test_the_chiefs_status_is_the_jobs_and_its_end_is_everybodys(server, rest):
     assert replicas["ps-0"]["reason"] == replicas["worker-1"]["reason"] == "Stopped"
     assert log(rest, "ends", "ps-0") == "asked to end\n"
     assert "chief-0: trained\n" in rest.log("ends")
-    assert not server.jobs_processes()
+    wait_for(lambda: not server.jobs_processes(), 10, "no process to be left")
 
 
 def test_a_task_that_fails_runs_again_in_place_then_the_job_is_tried_again_then_it_fails(rest):
