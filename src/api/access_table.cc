@@ -73,6 +73,18 @@ constexpr std::array kRules = {
     AccessRule{"GET", "/cloud_ml/v1/nodes/{node}", "node.read", Least::kPlatformAdmin},
     AccessRule{"POST", "/cloud_ml/v1/nodes/{node}/cordon", "node.cordon", Least::kPlatformAdmin, OrgQuery::kNone, kChanges},
     AccessRule{"POST", "/cloud_ml/v1/nodes/{node}/uncordon", "node.uncordon", Least::kPlatformAdmin, OrgQuery::kNone, kChanges},
+    // ---- webhooks
+    AccessRule{"POST", "/cloud_ml/v1/webhook", "webhook.create", Least::kOrgAdmin, OrgQuery::kOne, kChanges},
+    AccessRule{"GET", "/cloud_ml/v1/webhook", "webhook.list", Least::kOrgAdmin, OrgQuery::kOne},
+    AccessRule{"GET", "/cloud_ml/v1/webhook/{webhook}", "webhook.read", Least::kOrgAdmin, OrgQuery::kOne},
+    AccessRule{"PATCH", "/cloud_ml/v1/webhook/{webhook}", "webhook.update", Least::kOrgAdmin, OrgQuery::kOne, kChanges},
+    AccessRule{"DELETE", "/cloud_ml/v1/webhook/{webhook}", "webhook.delete", Least::kOrgAdmin, OrgQuery::kOne, kChanges},
+    AccessRule{"POST", "/cloud_ml/v1/webhook/{webhook}/test", "webhook.test", Least::kOrgAdmin, OrgQuery::kOne, kChanges},
+    AccessRule{"GET", "/cloud_ml/v1/webhook/{webhook}/deliveries", "webhook.deliveries", Least::kOrgAdmin, OrgQuery::kOne},
+    // ---- the audit
+    AccessRule{"GET", "/cloud_ml/v1/audit", "audit.read", Least::kOrgAdmin, OrgQuery::kAll},
+    AccessRule{"GET", "/cloud_ml/v1/audit/export", "audit.export", Least::kOrgAdmin, OrgQuery::kAll},
+    AccessRule{"GET", "/cloud_ml/v1/audit/verify", "audit.verify", Least::kPlatformAdmin},
     // ---- the bill
     AccessRule{"GET", "/cloud_ml/v1/usage", "usage.read", Least::kViewer, OrgQuery::kAll},
     AccessRule{"GET", "/cloud_ml/v1/price", "price.read", Least::kViewer, OrgQuery::kOne},

@@ -5,8 +5,11 @@
 #include <algorithm>
 #include <array>
 
+#include "api/front_visit.h"
 #include "api/http_error.h"
 #include "base/strings.h"
+#include "crypto/digest.h"
+#include "service/audit.h"
 
 namespace cml::api {
 namespace {
@@ -40,11 +43,6 @@ bool IsOurs(std::string_view path) {
   });
 }
 
-// For the audit: the address, and who the client's certificate says it is, where TLS asked for one.
-std::string WhereFrom(const net::Request& request) {
-  return request.client_subject.empty() ? request.peer : request.peer + " " + request.client_subject;
-}
-
 Error NoSuchRoute(const net::Request& request) {
   for (const auto& [prefix, what] : kLater) {
     if (request.path.starts_with(prefix)) {
@@ -53,6 +51,32 @@ Error NoSuchRoute(const net::Request& request) {
   }
   return Error(Code::kNotFound, fmt::format("{} {}: there is no such resource; GET /openapi.yaml lists them",
                                             request.method, Quote(request.path)));
+}
+
+// What names the things that a route acts on: "train_job ranker" of train_job.delete and its path.
+std::string TargetOf(const AccessRule& rule, const std::vector<std::string>& params) {
+  std::string target(rule.action.substr(0, rule.action.find('.')));
+  for (const std::string& param : params) target += (target.find(' ') == std::string::npos ? " " : "/") + param;
+  return IsValidUtf8(target) ? target : net::PercentEncode(target, " /._");
+}
+
+constexpr std::size_t kMostIdempotencyKey = 255;
+
+// The header, and what tells two requests with the same one apart.
+Status ReadIdempotencyKey(const net::Request& request, service::RequestContext& context) {
+  const std::string_view key = request.headers.Get("Idempotency-Key");
+  if (!request.headers.Has("Idempotency-Key")) return Ok{};
+  const bool visible = std::all_of(key.begin(), key.end(), [](char c) { return c > 0x20 && c < 0x7F; });
+  if (key.empty() || key.size() > kMostIdempotencyKey || !visible) {
+    return Error(Code::kInvalidArgument, fmt::format("Idempotency-Key {}: 1 to {} visible ASCII characters without blanks, "
+                                                     "for instance a UUID", Quote(key), kMostIdempotencyKey));
+  }
+  context.idempotency_key = key;
+  crypto::Digester digest(crypto::Hash::kSha256);
+  digest.Update(request.method + "\n" + request.path + "\n");
+  digest.Update(request.body);
+  context.fingerprint = crypto::ToHex(digest.Finish());
+  return Ok{};
 }
 
 Status CheckRole(const AccessRule& rule, const service::Caller& caller) {
@@ -90,23 +114,44 @@ Status ApplyOrgId(const net::Request& request, const AccessRule& rule, service::
 
 }  // namespace
 
+Front::Front(Deps deps, RouteTable table, OtherRouter other)
+    : d_(std::move(deps)), table_(std::move(table)), other_(std::move(other)), per_key_(d_.options.per_key),
+      refused_(d_.options.refused) {}
+
 net::Route Front::Route(const net::Request& head) {
-  if (!IsOurs(head.path) && other_) return other_(head);
+  if (!IsOurs(head.path) && other_) return RouteOther(head);
   auto match = std::make_shared<RouteTable::Match>(table_.Find(head.method, head.path));
   net::Route route;
   route.most_body = kMostBody;
   route.where = match->route ? match->route->where : net::Route::Where::kEventLoop;
-  route.handle = [this, match](const net::Request& request) { return Handle(request, *match); };
+  // Its line in the audit waits for a disk.
+  if (match->route && match->route->rule->effect == Effect::kChanges) route.where = net::Route::Where::kWorker;
+  route.handle = [this, match](const net::Request& request) {
+    Visit visit;
+    return Handle(request, *match, visit);
+  };
   return route;
 }
 
-net::Response Front::Handle(const net::Request& request, const RouteTable::Match& match) {
-  // 6. Errors become answers in one place.
-  Result<net::Response> answer = Run(request, match);
-  return answer.ok() ? std::move(answer).value() : ErrorResponse(answer.error(), request);
+net::Response Front::Handle(const net::Request& request, const RouteTable::Match& match, Visit& visit) {
+  Result<net::Response> answer = Run(request, match, visit);
+  // 9. What changed something, or should have, leaves its line in the audit.
+  if (visit.changes && !visit.throttled) {
+    const int status = answer.ok() ? answer.value().status : HttpStatus(answer.error().code());
+    const Status audited = Audit(visit, status, answer.ok() ? "" : answer.error().message());
+    if (!audited.ok() && answer.ok()) {
+      answer = Error(Code::kUnavailable, "it is done, but not in the audit yet: " + audited.error().message());
+    }
+  }
+  // 10. Errors become answers in one place.
+  net::Response response = answer.ok() ? std::move(answer).value() : ErrorResponse(answer.error(), request);
+  if (visit.context.replayed) response.headers.Add("Idempotency-Replayed", "true");
+  // 11. The log.
+  Log(request, visit, response);
+  return response;
 }
 
-Result<net::Response> Front::Run(const net::Request& request, const RouteTable::Match& match) {
+Result<net::Response> Front::Run(const net::Request& request, const RouteTable::Match& match, Visit& visit) {
   // 1. Is there such a route?
   if (!match.route && match.allowed.empty()) return NoSuchRoute(request);
   if (!match.route) {
@@ -116,25 +161,100 @@ Result<net::Response> Front::Run(const net::Request& request, const RouteTable::
     refused.headers.Add("Allow", match.allowed);
     return refused;
   }
+  const AccessRule& rule = *match.route->rule;
+  visit.address = request.peer;
+  service::Caller& caller = visit.caller;
+  bool all_organisations = false;
+  visit.context = {request.id, PeerOf(request), std::string(rule.action), {}, {}};
+  if (rule.least != Least::kAnyone) {
+    visit.changes = rule.effect == Effect::kChanges;
+    if (visit.changes) visit.target = TargetOf(rule, match.params);
+    // 2. Who is it?
+    auto who = d_.auth.Authenticate(request);
+    if (!who.ok()) return Refuse(visit, std::move(who).error());
+    caller = std::move(who).value();
+    caller.request = &visit.context;
+    visit.known = true;
+    // 3. Not too often?
+    CML_RETURN_IF_ERROR(Throttle(visit));
+    // 4. May he?
+    CML_RETURN_IF_ERROR(CheckRole(rule, caller));
+    // 5. For which organisation?
+    CML_RETURN_IF_ERROR(ApplyOrgId(request, rule, caller, all_organisations));
+    CML_RETURN_IF_ERROR(d_.auth.CheckOrg(caller, rule.effect));
+  }
+  // 6. Can we read it?
   if (request.headers.Has("Content-Encoding") && request.headers.Get("Content-Encoding") != "identity") {
     return Error(Code::kInvalidArgument, "Content-Encoding " + Quote(request.headers.Get("Content-Encoding")) +
                                              ": send the body as it is, not compressed");
   }
-  service::Caller caller;
-  bool all_organisations = false;
-  service::RequestContext context{request.id, WhereFrom(request), std::string(match.route->rule->action), {}, {}};
-  if (match.route->rule->least != Least::kAnyone) {
-    // 2. Who is it?
-    CML_ASSIGN_OR_RETURN(caller, auth_.Authenticate(request));
-    caller.request = &context;
-    // 3. May he?
-    CML_RETURN_IF_ERROR(CheckRole(*match.route->rule, caller));
-    // 4. For which organisation?
-    CML_RETURN_IF_ERROR(ApplyOrgId(request, *match.route->rule, caller, all_organisations));
-    CML_RETURN_IF_ERROR(auth_.CheckOrg(caller, match.route->rule->effect));
+  if (visit.changes) {
+    CML_RETURN_IF_ERROR(ReadIdempotencyKey(request, visit.context));
+    // 7. Nothing is changed that would leave no line.
+    if (d_.audit != nullptr) CML_RETURN_IF_ERROR(d_.audit->Writable());
   }
-  // 5. The resource itself.
+  // 8. The resource itself.
   return match.route->handle(Call{request, caller, match.params, all_organisations});
+}
+
+Status Front::Throttle(Visit& visit) {
+  const auto wait = per_key_.Take(visit.caller.key.str());
+  if (wait.count() == 0) return Ok{};
+  visit.throttled = true;
+  if (visit.changes && d_.audit != nullptr) {
+    AuditEntry entry = EntryOf(visit);
+    entry.status = HttpStatus(Code::kThrottled);
+    entry.message = "too many requests";
+    d_.audit->Refused("key " + visit.caller.key.str(), std::move(entry));
+  }
+  return Error(Code::kThrottled, fmt::format("too many requests with this key: {} a second are allowed; try again in {} s",
+                                             d_.options.per_key.per_second, wait.count()));
+}
+
+// A request whose signature is wrong. Who sends many of them is slowed down; good signatures from
+// the same address are not.
+Error Front::Refuse(Visit& visit, Error error) {
+  if (error.code() != Code::kUnauthenticated) return error;
+  if (visit.changes && d_.audit != nullptr) {
+    AuditEntry entry = EntryOf(visit);
+    entry.status = HttpStatus(error.code());
+    entry.message = error.message();
+    d_.audit->Refused("address " + NetworkOf(visit.address), std::move(entry));
+  }
+  visit.changes = false;
+  const auto wait = refused_.Take(NetworkOf(visit.address));
+  if (wait.count() == 0) return error;
+  visit.throttled = true;
+  return {Code::kThrottled, fmt::format("too many wrong signatures from {}; try again in {} s", visit.address, wait.count())};
+}
+
+AuditEntry Front::EntryOf(const Visit& visit) const {
+  service::Caller caller = visit.caller;
+  service::RequestContext context = visit.context;
+  caller.request = &context;
+  return service::AuditOf(caller, d_.clock.Now(), {visit.target, visit.before, visit.after}).front();
+}
+
+Status Front::Audit(Visit& visit, int status, std::string message) {
+  if (d_.audit == nullptr || visit.context.audited || !visit.known) return Ok{};
+  if (visit.context.dry_run) return Ok{};
+  AuditEntry entry = EntryOf(visit);
+  entry.status = status;
+  entry.message = visit.context.replayed ? "an earlier request with this Idempotency-Key had done it" : std::move(message);
+  Status written = d_.audit->Write(std::move(entry));
+  // Where nothing was changed, the answer is right without it; the line follows.
+  return status < 400 && !visit.context.replayed ? written : Status(Ok{});
+}
+
+void Front::Log(const net::Request& request, const Visit& visit, const net::Response& answer) const {
+  if (visit.throttled && !visit.known) return;  // a flood shall not fill the log
+  const bool wanted = d_.options.log == LogRequests::kAll ||
+                      (d_.options.log == LogRequests::kChanges && (visit.changes || answer.status >= 400));
+  if (!wanted) return;
+  LogRequest({request.id, request.method, request.path, request.peer, answer.status,
+              answer.source ? answer.length.value_or(0) : answer.body.size(),
+              std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - visit.begun),
+              visit.known ? &visit.caller : nullptr});
 }
 
 }  // namespace cml::api

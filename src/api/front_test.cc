@@ -69,28 +69,6 @@ TEST_F(FrontTest, OnlyAPlatformAdministratorChangesRuntimes) {
   EXPECT_EQ(Send(Signed("admin", "POST", path + "/prepare")).status, 200);
 }
 
-TEST_F(FrontTest, WhereACallerCameFromHasItsCertificate) {
-  static constexpr AccessRule kAny{"", "", "test", Least::kViewer};
-  std::string seen;
-  RouteTable table;
-  table.Add({"GET", "/cloud_ml/v1/train", net::Route::Where::kWorker,
-             [&seen](const Call& call) -> Result<net::Response> {
-               seen = call.caller.request->peer;
-               return net::Response{};
-             },
-             &kAny});
-  Front front(auth_, std::move(table), {});
-  net::Request rq = Signed("member", "GET", "/cloud_ml/v1/train");
-  rq.peer = "10.0.0.7";
-  EXPECT_EQ(front.Route(rq).handle(rq).status, 200);
-  EXPECT_EQ(seen, "10.0.0.7");
-  rq = Signed("member", "GET", "/cloud_ml/v1/train");
-  rq.peer = "10.0.0.7";
-  rq.client_subject = "CN=alice";
-  EXPECT_EQ(front.Route(rq).handle(rq).status, 200);
-  EXPECT_EQ(seen, "10.0.0.7 CN=alice");
-}
-
 TEST_F(FrontTest, OrgIdIsForPlatformAdministrators) {
   Submit("ours");
   Submit("theirs", "", "speaker");
@@ -142,7 +120,7 @@ TEST_F(FrontTest, EverythingElseBelongsToTheObjectStore) {
   EXPECT_EQ(Send(Plain("GET", "/bucket/object")).body, "a bucket");
   EXPECT_EQ(Send(Plain("GET", "/healthz2")).body, "a bucket");
   EXPECT_EQ(Send(Plain("GET", "/cloud_ml_backup/a")).body, "a bucket");
-  Front alone(auth_, RouteTable(), nullptr);
+  Front alone({auth_, nullptr, clock_}, RouteTable(), nullptr);
   const auto rq = Plain("GET", "/bucket/object");
   EXPECT_EQ(alone.Route(rq).handle(rq).status, 404);
 }

@@ -28,7 +28,7 @@ net::Response ErrorResponse(const Error& e, const net::Request& request) {
     shown = fmt::format("internal error; give your administrator the request id {}", request.id);
   }
   net::Response r = JsonResponse(status, codec::EncodeMessage(codec::IsError::kYes, shown));
-  if (status == 503) r.headers.Add("Retry-After", "1");
+  if (status == 503 || status == 429) r.headers.Add("Retry-After", "1");
   return r;
 }
 

@@ -18,6 +18,8 @@ constexpr int HttpStatus(Code c) noexcept {
     case Code::kAlreadyExists:
     case Code::kConflict:
     case Code::kFailedPrecondition: return 409;
+    case Code::kThrottled: return 429;
+    case Code::kKeyReused: return 422;
     case Code::kUnavailable: return 503;
     case Code::kDeadlineExceeded: return 504;
     case Code::kDataLoss:

@@ -19,7 +19,7 @@ class IdentityRoutesTest : public testing::ApiWorld {
     AddUserRoutes(table, users_);
     AddKeyRoutes(table, keys_, clock_);
     AddNamespaceRoutes(table, {org_admin_, users_, quotas_});
-    front_ = std::make_unique<Front>(auth_, std::move(table), net::Router{});
+    front_ = std::make_unique<Front>(Front::Deps{auth_, &trail_, clock_}, std::move(table), OtherRouter{});
     EXPECT_TRUE(orgs_.EnsureDefaultOrg(5000).ok());
   }
   net::Response Do(const std::string& key, const std::string& method, const std::string& rest, const std::string& body = "") {

@@ -135,10 +135,46 @@ Setter HttpSection(net::ServerOptions& o) {
   };
 }
 
+Setter Rate(std::string key, double& into) {
+  return [key = std::move(key), &into](const YAML::Node& n) -> Status {
+    double number = -1;
+    if (!n.IsScalar() || !YAML::convert<double>::decode(n, number) || !(number >= 0) || number > 1e9) {
+      return Wrong(key, "a number from 0 (no limit) on is expected");
+    }
+    into = number;
+    return Ok{};
+  };
+}
+
+Setter RateLimitSection(api::FrontOptions& front) {
+  return [&front](const YAML::Node& n) -> Status {
+    return ApplySetters(n,
+                        {{"requests_per_second", Rate("rate_limit.requests_per_second", front.per_key.per_second)},
+                         {"burst", Rate("rate_limit.burst", front.per_key.burst)},
+                         {"refused_per_second", Rate("rate_limit.refused_per_second", front.refused.per_second)},
+                         {"refused_burst", Rate("rate_limit.refused_burst", front.refused.burst)}},
+                        "rate_limit.");
+  };
+}
+
 Setter TextList(std::string key, std::vector<std::string>& into) {
   return [key = std::move(key), &into](const YAML::Node& n) -> Status {
     if (!n.IsSequence()) return Wrong(key, "a list is expected");
     for (const YAML::Node& entry : n) into.push_back(entry.Scalar());
+    return Ok{};
+  };
+}
+
+Setter WebhooksSection(std::vector<net::AddressRange>& allow) {
+  return [&allow](const YAML::Node& n) -> Status {
+    std::vector<std::string> texts;
+    CML_RETURN_IF_ERROR(ApplySetters(n, {{"allow", TextList("webhooks.allow", texts)}}, "webhooks."));
+    allow.clear();
+    for (const std::string& text : texts) {
+      const auto range = net::ParseAddressRange(text);
+      if (!range) return Wrong("webhooks.allow", Quote(text) + ": an address or a range of them, for instance 10.1.0.0/16");
+      allow.push_back(*range);
+    }
     return Ok{};
   };
 }
@@ -236,6 +272,13 @@ Status Apply(const YAML::Node& root, Config& c) {
       {"environments_folder", Text("environments_folder", environments)},
       {"first_uid", Integer("first_uid", c.first_uid)},
       {"log_level", Level(c.log_level)},
+      {"log_format", OneOf<LogFormat>("log_format", c.log_format, {{"text", LogFormat::kText}, {"json", LogFormat::kJson}})},
+      {"log_requests", OneOf<api::LogRequests>("log_requests", c.front.log,
+                                               {{"none", api::LogRequests::kNone},
+                                                {"changes", api::LogRequests::kChanges},
+                                                {"all", api::LogRequests::kAll}})},
+      {"rate_limit", RateLimitSection(c.front)},
+      {"webhooks", WebhooksSection(c.webhook_allow)},
       {"http", HttpSection(c.http)},
       {"tls", TlsSection(c.http.tls)},
       {"prices", [&c](const YAML::Node& n) { return ReadPrices(n, c.prices); }},

@@ -9,11 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "api/front.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "core/billing.h"
 #include "core/quota.h"
 #include "core/run.h"
+#include "net/address_rules.h"
 #include "net/http_server.h"
 
 namespace cml::app {
@@ -43,6 +45,10 @@ struct Config {
   std::filesystem::path environments_folder;  // empty: DATA/environments
   std::int64_t first_uid = 200'000;           // of the first organisation, where the server is root
   LogLevel log_level = LogLevel::kInfo;
+  std::vector<net::AddressRange> webhook_allow;  // besides public addresses
+  LogFormat log_format = LogFormat::kText;
+  // rate_limit, log_requests
+  api::FrontOptions front{{1000, 2000}, {50, 200}, api::LogRequests::kChanges};
   PriceList prices;                           // empty: nothing costs anything
 };
 

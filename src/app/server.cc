@@ -12,6 +12,7 @@
 #include <memory>
 #include <thread>
 
+#include "api/audit.h"
 #include "api/auth/authenticator.h"
 #include "api/front.h"
 #include "api/nodes.h"
@@ -21,12 +22,15 @@
 #include "api/quotas.h"
 #include "api/train_jobs.h"
 #include "api/usage.h"
+#include "api/webhooks.h"
 #include "app/admin_file.h"
 #include "app/bill.h"
 #include "app/embedded.h"
 #include "app/endpoints.h"
 #include "app/metrics.h"
 #include "app/package_fetch.h"
+#include "app/upkeep.h"
+#include "app/webhook_post.h"
 #include "backends/local/local_backend.h"
 #include "backends/local/network.h"
 #include "backends/local/runtime_catalog.h"
@@ -40,8 +44,11 @@
 #include "control/train_job_controller.h"
 #include "core/quantity.h"
 #include "crypto/seal.h"
+#include "net/guarded_post.h"
 #include "net/http_server.h"
 #include "objectstore/filesystem/filesystem_store.h"
+#include "service/audit_trail.h"
+#include "service/idempotency.h"
 #include "service/nodes.h"
 #include "service/keys.h"
 #include "service/org_admin.h"
@@ -49,6 +56,8 @@
 #include "service/quotas.h"
 #include "service/train_jobs.h"
 #include "service/users.h"
+#include "service/webhook_courier.h"
+#include "service/webhooks.h"
 #include "store/sqlite/sqlite_store.h"
 
 namespace cml::app {
@@ -58,6 +67,7 @@ namespace fs = std::filesystem;
 namespace local = backends::local;
 
 constexpr std::chrono::seconds kDrain{8};
+constexpr std::chrono::minutes kSweep{10};
 constexpr std::chrono::minutes kFlushUses{1};    // when keys were last used
 const ResourceId kKeyUses{"key uses"};          // beside the numbers of organisations
 constexpr const char* kDefaultFramework = "tensorflow";
@@ -139,6 +149,7 @@ class Server {
     CML_ASSIGN_OR_RETURN(lock_, LockData(config_.data));
     CML_RETURN_IF_ERROR(OpenState());
     CML_RETURN_IF_ERROR(MakeBackend());
+    CML_RETURN_IF_ERROR(OpenWebhooks());
     CML_RETURN_IF_ERROR(MakeControl());
     CML_RETURN_IF_ERROR(MakeApi());
     const std::string scheme = config_.http.tls ? "https" : "http";
@@ -163,6 +174,8 @@ class Server {
     if (http_) http_->Drain(kDrain);
     if (runner_) runner_->Stop();
     if (bill_) bill_->Stop();
+    upkeep_.reset();
+    if (audit_) audit_->Flush(service::AuditTrail::Which::kAll);
     if (org_runner_) org_runner_->Stop();
     if (orgs_) (void)orgs_->FlushUses().ok();
   }
@@ -185,6 +198,7 @@ class Server {
         config_.default_quota});
     CML_ASSIGN_OR_RETURN(objects_, objectstore::FilesystemStore::Open(
         config_.data / "objects", [this](const OrgId& org) { return OwnerOf(org); }));
+    audit_ = std::make_unique<service::AuditTrail>(*store_, clock_);
     org_admin_ = std::make_unique<service::OrgAdmin>(service::OrgAdmin::Deps{
         *orgs_, *objects_, clock_, [this](const Org& org) { OrgChanged(org); },
         [this](const OrgId& org) { return quotas_->GiveDefault(org); }});
@@ -229,7 +243,7 @@ class Server {
     controller_ = std::make_unique<control::TrainJobController>(control::TrainJobController::Deps{
         *rows_, *backend_, *desk_, ports_, clock_, std::string(PackageInstaller()), leader,
         [this](const OrgId& org) { return quotas_->RankOf(org, QuotaGroup::kTrain); },
-        [this](const OrgId& org) { return WhyHeldBack(org); }});
+        [this](const OrgId& org) { return WhyHeldBack(org); }, Tell()});
     nodes_ = std::make_unique<service::Nodes>(service::Nodes::Deps{
         *store_, clock_, [this] { return desk_->Book(); },
         [this](std::set<std::string> names) { desk_->KeepFree(std::move(names)); }});
@@ -282,12 +296,15 @@ class Server {
         [this](const std::string& endpoint) { return PackageEndpoint(own_, endpoint); },
         [this](const ResourceId& id) { runner_->Notify(id); },
         [this](const OrgId& org, const Reservation& reservation) { return quotas_->Room(org, reservation); },
+        Tell(),
         [this](const OrgId& org) { return bill_->budgets().MayStart(org); }});
     auth_ = std::make_unique<api::Authenticator>(*orgs_, clock_, first_start_ ? SysTime{} : started_);
     api::RouteTable table;
     api::AddTrainJobRoutes(table, {*jobs_, *orgs_, [this](const RunKey& key, const std::string& role, std::uint32_t index) {
       return backend_->LogOf(key, role, index);
     }});
+    api::AddAuditRoutes(table, *audit_);
+    api::AddWebhookRoutes(table, *hooks_);
     api::AddPlatformRoutes(table, PlatformDeps());
     api::AddQuotaRoutes(table, *quotas_);
     api::AddNodeRoutes(table, *nodes_);
@@ -305,17 +322,55 @@ class Server {
           if (!may.ok()) caller.why_read_only = may.error().message();
           if (!may.ok() || !service::MayWrite(identity.caller)) caller.access = api::objects::Access::kRead;
           caller.signature_good = [this, key = std::move(identity.key)] { key->UsedAt(clock_.Now()); };
+          caller.who = identity.caller;
           return caller;
         },
         clock_);
     front_ = std::make_unique<api::Front>(
-        *auth_, std::move(table), [this](const net::Request& head) { return object_routes_->Route(head); });
+        api::Front::Deps{*auth_, audit_.get(), clock_, config_.front}, std::move(table),
+        [this](const net::Request& head, api::Admit admit) { return object_routes_->Route(head, std::move(admit)); });
+    upkeep_ = std::make_unique<Upkeep>(std::chrono::seconds{5}, [this] { KeepUp(); });
     net::ServerOptions options = config_.http;
     options.address = config_.listen_address;
     options.port = config_.listen_port;
     CML_ASSIGN_OR_RETURN(http_, net::HttpServer::Start(
         options, [this](const net::Request& head) { return front_->Route(head); }));
     return Ok{};
+  }
+
+  // Webhooks: what a job's organisation is told goes into the transaction of the change.
+  std::function<std::function<void()>(const TrainJob&, std::string_view, store::Alongside&)> Tell() {
+    return [this](const TrainJob& job, std::string_view state, store::Alongside& with) -> std::function<void()> {
+      auto letters = hooks_->Letters(job, fmt::format("train_job.{}", state));
+      if (letters.empty()) return {};
+      service::Webhooks::Enclose(letters, with);
+      return [this, letters = std::move(letters)] { hooks_->Committed(letters); };
+    };
+  }
+
+  Status OpenWebhooks() {
+    hooks_ = std::make_unique<service::Webhooks>(service::Webhooks::Deps{
+        *store_, *box_, clock_, [this](const std::string& url) { return net::CheckGuardedUrl(url, config_.webhook_allow); },
+        [this](const std::vector<Delivery>& letters) {
+          if (courier_) courier_->Take(letters);
+        }});
+    CML_RETURN_IF_ERROR(hooks_->Load());
+    courier_ = std::make_unique<service::WebhookCourier>(service::WebhookCourier::Deps{
+        *store_, *hooks_, clock_,
+        [this](const service::WebhookCourier::Letter& letter) { return PostLetter(letter, config_.webhook_allow); }});
+    return courier_->Recover();
+  }
+
+  // What is due every few seconds.
+  void KeepUp() {
+    audit_->Flush();
+    const SysTime now = clock_.Now();
+    if (now - swept_ < kSweep) return;
+    swept_ = now;
+    const Status swept = service::SweepIdempotency(*store_, now);
+    const Status deliveries = courier_->Sweep();
+    if (!deliveries.ok()) LogWarning("old deliveries of webhooks cannot be removed", {{"why", deliveries.error().message()}});
+    if (!swept.ok()) LogWarning("old idempotency keys cannot be removed", {{"why", swept.error().message()}});
   }
 
   api::PlatformRoutesDeps PlatformDeps() {
@@ -399,6 +454,9 @@ class Server {
   std::unique_ptr<objectstore::FilesystemStore> objects_;
   std::unique_ptr<service::Quotas> quotas_;
   std::unique_ptr<service::Nodes> nodes_;
+  std::unique_ptr<service::AuditTrail> audit_;
+  std::unique_ptr<service::Webhooks> hooks_;
+  std::unique_ptr<service::WebhookCourier> courier_;
   std::unique_ptr<service::OrgAdmin> org_admin_;
   std::unique_ptr<service::Keys> keys_;
   std::unique_ptr<service::Users> users_;
@@ -421,6 +479,8 @@ class Server {
   std::unique_ptr<api::Authenticator> auth_;
   std::unique_ptr<api::objects::ObjectRoutes> object_routes_;
   std::unique_ptr<api::Front> front_;
+  SysTime swept_{};  // of the upkeep's thread
+  std::unique_ptr<Upkeep> upkeep_;
   std::unique_ptr<net::HttpServer> http_;
 };
 
@@ -428,6 +488,7 @@ class Server {
 
 Status RunServer(const Config& config) {
   SetLogLevel(config.log_level);
+  SetLogFormat(config.log_format);
   // Before any thread: the launcher forks, and every thread inherits the blocked signals.
   CML_ASSIGN_OR_RETURN(auto launcher, local::ShimLauncher::Fork());
   launcher->SetProgram("/proc/self/exe");

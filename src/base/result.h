@@ -22,6 +22,8 @@ enum class Code {
   kConflict,            // lost a compare-and-swap: read again, then retry
   kFailedPrecondition,  // do not retry until the state is changed
   kQuotaExceeded,
+  kThrottled,           // too many requests: this very call, after a pause
+  kKeyReused,           // an idempotency key that stands for another request: take a new one
   kUnavailable,         // retry this very call, with back-off
   kDeadlineExceeded,    // outcome unknown: observe before retrying
   kDataLoss,

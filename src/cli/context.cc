@@ -16,6 +16,7 @@ Result<Rest*> Context::rest() {
   if (rest_ == nullptr) {
     CML_ASSIGN_OR_RETURN(const Settings* const found, settings());
     rest_ = std::make_unique<Rest>(*found, flags_.Get("org_id"), terminal_.clock());
+    rest_->set_pause([this](std::chrono::milliseconds time) { terminal_.Pause(time); });
   }
   return rest_.get();
 }

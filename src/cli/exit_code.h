@@ -13,6 +13,7 @@ enum class ExitCode : int {
   kNotFound = 4,
   kUnreachable = 5,  // no server, or one that cannot answer now: try again later
   kJobFailed = 6,    // the command did its work, the job it waited for did not
+  kBroken = 6,       // … and what it checked (the audit) is not whole
 };
 
 constexpr ExitCode ExitCodeOf(Code code) noexcept {
@@ -25,6 +26,8 @@ constexpr ExitCode ExitCodeOf(Code code) noexcept {
     case Code::kConflict:
     case Code::kFailedPrecondition:
     case Code::kQuotaExceeded:
+    case Code::kThrottled:
+    case Code::kKeyReused:
       return ExitCode::kRefused;
     case Code::kNotFound:
       return ExitCode::kNotFound;
@@ -45,7 +48,8 @@ constexpr Code CodeOfStatus(int status) noexcept {
   if (status == 404) return Code::kNotFound;
   if (status == 409) return Code::kAlreadyExists;
   if (status == 412 || status == 423) return Code::kFailedPrecondition;
-  if (status == 429) return Code::kQuotaExceeded;
+  if (status == 422) return Code::kKeyReused;
+  if (status == 429) return Code::kThrottled;
   if (status == 502 || status == 503 || status == 504) return Code::kUnavailable;
   if (status >= 500) return Code::kInternal;
   return Code::kInvalidArgument;

@@ -15,6 +15,8 @@ std::vector<Command> RuntimeCommands();     // runtimes.cc
 std::vector<Command> UsageCommands();       // usage.cc
 std::vector<Command> FileCommands();        // fs.cc
 std::vector<Command> ConfigCommands();      // config_commands.cc
+std::vector<Command> AuditCommands();       // audit.cc
+std::vector<Command> WebhookCommands();     // webhooks.cc
 std::vector<Command> OrgCommands();         // orgs.cc
 std::vector<Command> UserCommands();        // users.cc
 std::vector<Command> KeyCommands();         // keys.cc

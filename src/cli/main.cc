@@ -85,7 +85,8 @@ const std::vector<Command>& AllCommands() {
     std::vector<Command> all;
     for (auto* group : {SubmitCommands, TrainJobCommands, FrameworkCommands, RuntimeCommands,
                         QuotaCommands, UsageCommands, NodeCommands, FileCommands, OrgCommands, UserCommands,
-                        KeyCommands, ConfigCommands, CompletionCommands, OwnCommands}) {
+                        KeyCommands, AuditCommands, WebhookCommands, ConfigCommands,
+                        CompletionCommands, OwnCommands}) {
       for (Command& c : group()) all.push_back(std::move(c));
     }
     for (Command& c : AdminCommands(all)) all.push_back(std::move(c));

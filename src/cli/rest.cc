@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <ctime>
 
+#include "base/random.h"
 #include "base/strings.h"
 #include "cli/exit_code.h"
 #include "cli/text.h"
@@ -18,6 +20,8 @@ using codec::Document;
 
 constexpr std::string_view kPrefix = "/cloud_ml/v1";
 constexpr std::size_t kMostAnswer = 512U << 20;
+constexpr std::uint64_t kMostPause = 60;  // seconds that a server may ask for
+constexpr int kMostTries = 6, kMostBroken = 3;
 
 std::int64_t UnixSeconds(const Clock& clock) {
   return std::chrono::duration_cast<std::chrono::seconds>(clock.Now().time_since_epoch()).count();
@@ -151,10 +155,36 @@ Error Rest::AnswerError(const net::ClientResponse& response, std::string_view bo
   return {code, message};
 }
 
-Result<ApiReply> Rest::Call(const net::ClientRequest& request) {
-  auto sent = http_.Send(request);
-  if (!sent.ok()) return Unreachable(sent.error());
-  net::ClientResponse response = std::move(sent).value();
+std::optional<std::chrono::milliseconds> Rest::PauseFor(const net::ClientRequest& request,
+                                                        const net::ClientResponse& response) const {
+  if (!pause_ || !response.headers.Has("Retry-After")) return std::nullopt;
+  const bool repeatable = request.method != "POST" || request.headers.Has("Idempotency-Key");
+  if (response.status != 429 && (response.status != 503 || !repeatable)) return std::nullopt;
+  const auto seconds = ParseUnsigned(Trim(response.headers.Get("Retry-After")));
+  if (!seconds || *seconds > kMostPause) return std::nullopt;
+  return std::chrono::seconds(std::max<std::uint64_t>(*seconds, 1));
+}
+
+Result<ApiReply> Rest::Call(net::ClientRequest& request) {
+  net::ClientResponse response;
+  for (int tries = 1;; ++tries) {
+    auto sent = http_.Send(request);
+    if (!sent.ok()) {
+      // Only what the server does once, however often it comes, is sent again.
+      if (!pause_ || tries > kMostBroken || !request.headers.Has("Idempotency-Key")) return Unreachable(sent.error());
+      pause_(std::chrono::milliseconds(250) * tries);
+    } else {
+      response = std::move(sent).value();
+      const auto pause = tries < kMostTries ? PauseFor(request, response) : std::nullopt;
+      if (!pause) break;
+      pause_(*pause);
+    }
+    CML_RETURN_IF_ERROR(AddSignature(request));
+  }
+  return Read(std::move(response));
+}
+
+Result<ApiReply> Rest::Read(net::ClientResponse response) const {
   if (response.status >= 400) return AnswerError(response, response.body);
   auto body = Document::Parse(response.body, {.most_bytes = kMostAnswer, .most_depth = 64});
   if (!body.ok()) {
@@ -174,8 +204,10 @@ Result<ApiReply> Rest::Get(const std::string& path, const std::string& query) {
 }
 
 Result<ApiReply> Rest::GetUnsigned(const std::string& path) {
-  CML_ASSIGN_OR_RETURN(const net::ClientRequest request, Prepare("GET", path, "", ""));
-  return Call(request);
+  CML_ASSIGN_OR_RETURN(net::ClientRequest request, Prepare("GET", path, "", ""));
+  auto sent = http_.Send(request);
+  if (!sent.ok()) return Unreachable(sent.error());
+  return Read(std::move(sent).value());
 }
 
 Result<ApiReply> Rest::Send(const char* method, const std::string& path, const std::string& body,
@@ -189,6 +221,14 @@ Result<ApiReply> Rest::Send(const char* method, const std::string& path, const s
 Result<ApiReply> Rest::Post(const std::string& path, const std::string& body,
                             const std::string& query) {
   return Send("POST", path, body, query);
+}
+
+Result<ApiReply> Rest::Create(const std::string& path, const std::string& body, const std::string& query) {
+  CML_ASSIGN_OR_RETURN(net::ClientRequest request, Prepare("POST", path, query, body));
+  request.headers.Set("Content-Type", "application/json");
+  request.headers.Set("Idempotency-Key", RandomToken(32));
+  CML_RETURN_IF_ERROR(AddSignature(request));
+  return Call(request);
 }
 
 Result<ApiReply> Rest::Put(const std::string& path, const std::string& body,

@@ -6,6 +6,7 @@
 #pragma once
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -35,6 +36,9 @@ class Rest {
   Result<ApiReply> Get(const std::string& path, const std::string& query = "");
   Result<ApiReply> Post(const std::string& path, const std::string& body,
                         const std::string& query = "");
+  // A create: carries an Idempotency-Key, so that it can be sent again when the connection broke and
+  // nobody knows whether it was done.
+  Result<ApiReply> Create(const std::string& path, const std::string& body, const std::string& query = "");
   Result<ApiReply> Put(const std::string& path, const std::string& body,
                        const std::string& query = "");
   Result<ApiReply> Patch(const std::string& path, const std::string& body,
@@ -48,6 +52,9 @@ class Rest {
   Status Stream(const std::string& path, const std::string& query, std::chrono::milliseconds most,
                 const std::function<void(std::string_view)>& on_bytes);
 
+  // How a pause is made before a call is sent again: where the server says when (Retry-After of a
+  // 429, or of a 503 to what may be repeated), and by Create. Not set: nothing is sent again.
+  void set_pause(std::function<void(std::chrono::milliseconds)> pause) { pause_ = std::move(pause); }
   void set_answer_time(std::chrono::milliseconds time) { answer_time_ = time; }
   static std::string Segment(std::string_view name);  // percent-encoded for a path
   const Settings& settings() const { return settings_; }
@@ -59,7 +66,10 @@ class Rest {
   Status AddSignature(net::ClientRequest& request) const;
   Result<ApiReply> Send(const char* method, const std::string& path, const std::string& body,
                         const std::string& query);
-  Result<ApiReply> Call(const net::ClientRequest& request);
+  Result<ApiReply> Call(net::ClientRequest& request);
+  // The pause that the answer asks for; nullopt: it is the last word.
+  std::optional<std::chrono::milliseconds> PauseFor(const net::ClientRequest& request, const net::ClientResponse& response) const;
+  Result<ApiReply> Read(net::ClientResponse response) const;
   Error Unreachable(const Error& error) const;
   Error AnswerError(const net::ClientResponse& response, std::string_view body) const;
 
@@ -67,6 +77,7 @@ class Rest {
   std::string org_id_;
   const Clock& clock_;
   std::chrono::milliseconds answer_time_{120'000};  // of a call that is no stream
+  std::function<void(std::chrono::milliseconds)> pause_;
   net::HttpClient http_;
 };
 

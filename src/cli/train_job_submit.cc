@@ -155,7 +155,7 @@ Outcome SubmitJob(Context& context, const Typed& typed) {
     CML_ASSIGN_OR_RETURN(const std::string resolved, ResolvePackages(context, given, objects));
     request.Set("trainer_uri", resolved);
   }
-  auto posted = rest->Post("/train", request.Dump(), dry ? "dry_run=true" : "");
+  auto posted = rest->Create("/train", request.Dump(), dry ? "dry_run=true" : "");
   if (dry) {
     RemoveUploads(context, given, request.Get("trainer_uri").Text());
     if (!posted.ok()) return WithHolders(*rest, posted.error());

@@ -190,6 +190,36 @@ Result<TrainJobSpec> DecodeTrainJobRequest(std::string_view body) {
   return spec;
 }
 
+std::string EncodeTrainJobForAudit(const TrainJob& job) {
+  const TrainJobSpec& s = job.wish.spec;
+  JsonWriter w(kUsualJob);
+  const auto text = [&w](std::string_view name, std::string_view value) {
+    if (!value.empty()) w.Field(name, value);
+  };
+  w.Open('{');
+  w.Field("job_id", job.meta.id.str());
+  w.Field("state", StateOf(job));
+  w.Field("starts", job.wish.starts);
+  text("module_name", s.module_name);
+  text("trainer_uri", s.trainer_uri);
+  text("job_args", s.job_args);
+  text("docker_command", s.docker_command);
+  text("prepare_command", s.prepare_command);
+  text("finish_command", s.finish_command);
+  text("framework", s.framework);
+  text("framework_version", s.framework_version);
+  text("cpu_limit", s.cpu_limit);
+  text("memory_limit", s.memory_limit);
+  w.Field("gpu_limit", s.gpu_limit);
+  w.Field("enable_rank", s.enable_rank);
+  w.Field("priority_class", ToString(s.priority_class));
+  WriteMap(w, "labels", s.labels);
+  w.Name("env").Open('{');
+  for (const auto& [name, value] : s.env) w.Field(name, "***");
+  w.Close('}').Close('}');
+  return w.Take();
+}
+
 std::string EncodeTrainJob(const TrainJob& job, std::string_view org_name) {
   JsonWriter w(kUsualJob);
   WriteTrainJob(w, job, org_name);

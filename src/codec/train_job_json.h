@@ -16,6 +16,10 @@ namespace cml::codec {
 Result<TrainJobSpec> DecodeTrainJobRequest(std::string_view body);
 
 // One train object with the union of the keys that both published clients read, and our own.
+// What the audit keeps of it: what it is told to do, without the values of its environment
+// variables, which may be secrets.
+std::string EncodeTrainJobForAudit(const TrainJob& job);
+
 std::string EncodeTrainJob(const TrainJob& job, std::string_view org_name);
 struct NamedTrainJob {
   const TrainJob* job;

@@ -185,8 +185,13 @@ Status TrainJobController::Save(const Stored& stored, const Record& record) {
   Stored next = stored;
   next.value.record = record.next;
   next.value.meta.updated = d_.clock.Now();
-  CML_RETURN_IF_ERROR(
-      d_.jobs.SaveRecord(next, d_.leader, {.events = record.events, .usage = record.usage}));
+  store::Alongside with;
+  with.events = record.events;
+  with.usage = record.usage;
+  std::function<void()> told;
+  if (d_.tell && record.next.state != job.record.state) told = d_.tell(next.value, ToString(record.next.state), with);
+  CML_RETURN_IF_ERROR(d_.jobs.SaveRecord(next, d_.leader, with));
+  if (told) told();
   // A share is given back when the store says so, not before.
   const bool held = HoldsShare(job.record.state) || IsFinal(record.next.state);
   if (held && !HoldsShare(record.next.state)) Leave(job.meta.id);
@@ -198,7 +203,12 @@ Status TrainJobController::EraseAll(const Stored& stored) {
   Leave(job.meta.id);
   CML_RETURN_IF_ERROR(d_.backend.RemoveLogs(job.meta.id));
   CML_RETURN_IF_ERROR(d_.backend.RemoveCheckpoint(job.meta.id.str()));
-  return d_.jobs.Erase(stored, d_.leader);
+  store::Alongside with;
+  std::function<void()> told;
+  if (d_.tell) told = d_.tell(job, "deleted", with);
+  CML_RETURN_IF_ERROR(d_.jobs.Erase(stored, d_.leader, with));
+  if (told) told();
+  return Ok{};
 }
 
 }  // namespace cml::control

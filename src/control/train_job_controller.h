@@ -31,6 +31,9 @@ class TrainJobController {
     std::function<std::int64_t(const OrgId&)> rank_of{};
     // Why no job of the organisation may start now, in one sentence; empty: it may.
     std::function<std::string(const OrgId&)> held_back{};
+    // Tells others of a job that has come into a state: adds to what is committed with the change,
+    // and returns what is to be called when it was. May be empty, and may return nothing.
+    std::function<std::function<void()>(const TrainJob& job, std::string_view event, store::Alongside& with)> tell{};
   };
   explicit TrainJobController(Deps deps) : d_(std::move(deps)) {}
 

@@ -56,6 +56,10 @@ int StatusOf(Code code) {
       return 412;
     case Code::kQuotaExceeded:
       return 403;
+    case Code::kThrottled:
+      return 429;
+    case Code::kKeyReused:
+      return 422;
     case Code::kUnavailable:
       return 503;
     case Code::kDeadlineExceeded:

@@ -17,6 +17,8 @@ struct RequestContext {
   std::string idempotency_key;  // header Idempotency-Key; empty: none
   std::string fingerprint;      // digest of method, path and body
   bool audited = false;
+  bool dry_run = false;   // the use case checks and changes nothing: no line in the audit
+  bool replayed = false;  // an earlier request with the same idempotency key has done it
 };
 
 struct Caller {

@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 
 #include "base/strings.h"
+#include "service/audit.h"
 #include "service/train_job_list.h"
 
 namespace cml::service {
 namespace {
 
 Error NoSuchJob(const std::string&) { return Error(Code::kNotFound, "Train job doesn't exist"); }
+
+std::string SubjectOf(const TrainJob& job) { return "train_job " + job.meta.name; }
 
 Status NeedsWrite(const Caller& caller) {
   if (MayWrite(caller)) return Ok{};
@@ -62,6 +65,20 @@ Status TrainJobs::CheckPackagesExist(const Caller& caller, const TrainJobSpec& s
 
 Result<TrainJob> TrainJobs::Create(const Caller& caller, TrainJobSpec spec, Mode mode) {
   CML_RETURN_IF_ERROR(NeedsWrite(caller));
+  if (mode == Mode::kDryRun) {
+    if (caller.request != nullptr) caller.request->dry_run = true;
+    return Submit(caller, std::move(spec), mode, {});
+  }
+  return Once<TrainJob>(
+      d_.jobs.store(), caller, d_.clock.Now(),
+      [&](const std::string& id) -> Result<TrainJob> {
+        CML_ASSIGN_OR_RETURN(auto stored, d_.jobs.Get(ResourceId{id}));
+        return std::move(stored.value);
+      },
+      [&](const KeepOnce& keep) { return Submit(caller, std::move(spec), mode, keep); });
+}
+
+Result<TrainJob> TrainJobs::Submit(const Caller& caller, TrainJobSpec spec, Mode mode, const KeepOnce& keep) {
   CML_RETURN_IF_ERROR(Validate(spec));
   CML_RETURN_IF_ERROR(FillDefaults(spec));
   CML_RETURN_IF_ERROR(CheckPackagesExist(caller, spec));
@@ -95,13 +112,21 @@ Result<TrainJob> TrainJobs::Create(const Caller& caller, TrainJobSpec spec, Mode
     if (d_.room) CML_RETURN_IF_ERROR(d_.room(caller.org, ReservationOf(job)));
     return job;
   }
-  const auto created = d_.jobs.Create(job, {events});
+  store::Alongside with;
+  with.events = std::move(events);
+  with.audit = AuditOf(caller, job.meta.created, {SubjectOf(job), "", codec::EncodeTrainJobForAudit(job)});
+  keep(job.meta.id.str(), with);
+  std::function<void()> told;
+  if (d_.tell) told = d_.tell(job, ToString(job.record.state), with);
+  const auto created = d_.jobs.Create(job, with);
   if (!created.ok()) {
     if (created.error().code() != Code::kAlreadyExists) return created.error();
     return Error(Code::kAlreadyExists,
                  fmt::format("job_name \"{0}\": a job of this name exists; delete it first (cloudml "
                              "jobs delete {0}) or choose another name", job.meta.name));
   }
+  Audited(caller);
+  if (told) told();
   d_.changed(job.meta.id);
   return job;
 }
@@ -137,11 +162,15 @@ Result<TrainJob> TrainJobs::Start(const Caller& caller, const std::string& name)
                    fmt::format("job {} is {}: it can be started when it has ended", name,
                                ToString(job.record.state)));
     }
+    const std::string before = codec::EncodeTrainJobForAudit(job);
     ++job.wish.starts;
     job.meta.updated = d_.clock.Now();
-    const auto saved = d_.jobs.SaveWish(stored, {});
+    store::Alongside with;
+    with.audit = AuditOf(caller, job.meta.updated, {SubjectOf(job), before, codec::EncodeTrainJobForAudit(job)});
+    const auto saved = d_.jobs.SaveWish(stored, with);
     if (!saved.ok() && saved.error().code() == Code::kConflict) continue;
     if (!saved.ok()) return saved.error();
+    Audited(caller);
     d_.changed(job.meta.id);
     // The controller records it in a moment; the answer already says what is going to be.
     job.record.state = TrainJobState::kEnqueued;
@@ -155,11 +184,14 @@ Status TrainJobs::Delete(const Caller& caller, const std::string& name) {
     CML_ASSIGN_OR_RETURN(auto stored, Find(caller, name));
     TrainJob& job = stored.value;
     if (job.wish.deleted) return Ok{};  // on its way
+    store::Alongside with;
+    with.audit = AuditOf(caller, d_.clock.Now(), {SubjectOf(job), codec::EncodeTrainJobForAudit(job), ""});
     job.wish.deleted = true;
     job.meta.updated = d_.clock.Now();
-    const auto saved = d_.jobs.SaveWish(stored, {});
+    const auto saved = d_.jobs.SaveWish(stored, with);
     if (!saved.ok() && saved.error().code() == Code::kConflict) continue;
     if (!saved.ok()) return saved.error();
+    Audited(caller);
     d_.changed(job.meta.id);
     return Ok{};
   }

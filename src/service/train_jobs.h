@@ -14,6 +14,7 @@
 #include "core/train_job.h"
 #include "objectstore/object_store.h"
 #include "service/caller.h"
+#include "service/idempotency.h"
 #include "service/orgs.h"
 #include "store/train_jobs.h"
 
@@ -56,11 +57,14 @@ class TrainJobs {
     std::function<void(const ResourceId&)> changed;  // wakes the controller
     // Is there room in the quota just now? For dry runs; a submit is checked in its own write.
     std::function<Status(const OrgId&, const Reservation&)> room{};
+    // Tells others of a new job, as the controller does of its later states; may be empty.
+    std::function<std::function<void()>(const TrainJob& job, std::string_view event, store::Alongside& with)> tell{};
     // Does the organisation's budget allow a new start? kQuotaExceeded says why not.
     std::function<Status(const OrgId&)> may_start{};
   };
   explicit TrainJobs(Deps deps) : d_(std::move(deps)) {}
 
+  // With an Idempotency-Key a job is created once (service/idempotency.h).
   enum class Mode { kSubmit, kDryRun };  // a dry run checks everything and writes nothing
   Result<TrainJob> Create(const Caller& caller, TrainJobSpec spec, Mode mode);
   Result<TrainJob> Describe(const Caller& caller, const std::string& name);
@@ -77,6 +81,7 @@ class TrainJobs {
  private:
   Status FillDefaults(TrainJobSpec& spec) const;
   Status CheckPackagesExist(const Caller& caller, const TrainJobSpec& spec) const;
+  Result<TrainJob> Submit(const Caller& caller, TrainJobSpec spec, Mode mode, const KeepOnce& keep);
   Result<store::Stored<TrainJob>> Find(const Caller& caller, const std::string& name);
 
   Deps d_;

@@ -99,6 +99,8 @@ class Resources {
     return store_->Events(R::kKind, id);
   }
 
+  Store& store() const { return *store_; }
+
  private:
   // Raised with every change of a ReservationOf(), so that what waits or runs is counted anew.
   static constexpr int kReservationRules = 1;

@@ -104,8 +104,8 @@ def furnish_later_things(org, admin, at):
     known = {rule.pattern for rule in RULES}
     if PREFIX + "/webhook" in known:
         made = must(org.keys["org_admin"].post("/webhook", {
-            "url": f"https://hooks.example.com/{org.word}", "events": ["job.completed"]}))
-        org.webhook = str(made["id"])
+            "url": f"https://hooks.example.com/{org.word}", "events": ["train_job.completed"]}))
+        org.webhook = made["webhook_id"]
     if PREFIX + "/application" in known:
         must(org.keys["member"].post(f"/application{at}", {
             "org_id": org.id, "org_name": org.name, "org_mail": f"{org.word}@example.com",

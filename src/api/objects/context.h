@@ -10,6 +10,7 @@
 #include "base/secret.h"
 #include "base/time.h"
 #include "objectstore/object_store.h"
+#include "service/caller.h"
 
 namespace cml::api::objects {
 
@@ -19,6 +20,7 @@ struct Caller {
   OrgId org;
   Secret secret;
   Access access = Access::kReadWrite;
+  service::Caller who{};
   std::string why_read_only{};           // for the one who wants to write; empty: his role
   std::function<void()> signature_good{};  // called once a request of his was verified
 };
@@ -31,10 +33,14 @@ inline std::string ReadOnlyMessage(const Caller& caller) {
 // unknown or disabled; kUnavailable: it cannot be found out now.
 using Authenticate = std::function<Result<Caller>(const AccessKey&)>;
 
+// Asked once for each request whose signature is right: may it go on? May be empty.
+using Admit = std::function<Status(const service::Caller&)>;
+
 struct Context {
   objectstore::ObjectStore& store;
   Authenticate authenticate;
   const Clock& clock;
+  Admit admit;  // of one request
 };
 
 // "/bucket/a%20b?x" → "bucket", "a b". Slashes inside a key stay as they are.

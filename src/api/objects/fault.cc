@@ -65,6 +65,8 @@ Row RowOf(FaultCode code) {
       return {"ServiceUnavailable", 503};
     case FaultCode::kSignatureDoesNotMatch:
       return {"SignatureDoesNotMatch", 403};
+    case FaultCode::kSlowDown:
+      return {"SlowDown", 503};
     case FaultCode::kContentSha256Mismatch:
       return {"XAmzContentSHA256Mismatch", 400};
   }
@@ -95,6 +97,11 @@ Fault FromStore(const Error& error, StoreErrorMeaning meaning) {
     case Code::kPermissionDenied:
       code = FaultCode::kAccessDenied;
       break;
+    case Code::kThrottled:
+      code = FaultCode::kSlowDown;
+      break;
+    case Code::kKeyReused:
+      break;
     case Code::kConflict:
     case Code::kQuotaExceeded:
     case Code::kUnavailable:
@@ -112,6 +119,7 @@ net::Response XmlFault(const Fault& fault, const net::Request& request) {
   net::Response response;
   response.status = StatusOf(fault.code);
   response.headers.Add("Content-Type", "application/xml");
+  if (response.status == 503) response.headers.Add("Retry-After", "1");
   XmlWriter xml("Error", XmlSpace::kNone);
   xml.Add("Code", NameOf(fault.code)).Add("Message", fault.message);
   xml.Add("Resource", request.path).Add("RequestId", request.id);
@@ -123,6 +131,7 @@ net::Response JsonFault(const Fault& fault) {
   net::Response response;
   response.status = StatusOf(fault.code);
   response.headers.Add("Content-Type", "application/json");
+  if (response.status == 503) response.headers.Add("Retry-After", "1");
   response.body = codec::EncodeMessage(codec::IsError::kYes, fault.message);
   return response;
 }

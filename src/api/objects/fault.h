@@ -37,6 +37,7 @@ enum class FaultCode {
   kRequestTimeTooSkewed,
   kServiceUnavailable,
   kSignatureDoesNotMatch,
+  kSlowDown,
   kContentSha256Mismatch,
 };
 

@@ -68,6 +68,9 @@ std::variant<Call, Fault> Authorise(const Context& context, const net::Request& 
                                                    request.target, request.headers);
   if (!crypto::ConstantTimeEquals(right, field.substr(colon + 1))) return wrong;
   if (caller.value().signature_good) caller.value().signature_good();
+  if (context.admit) {
+    if (const Status admitted = context.admit(caller.value().who); !admitted.ok()) return FromStore(admitted.error());
+  }
   Call call{context, request, SplitTarget(request.target), std::move(key),
             std::move(caller).value()};
   if (call.caller.access == Access::kRead && request.method != "GET" && request.method != "HEAD") {
@@ -198,7 +201,7 @@ Outcome Handle(const Context& context, const net::Request& request) {
 
 class Upload final : public net::BodySink {
  public:
-  Upload(const Context& context, const net::Request& head) : context_(context), head_(head) {}
+  Upload(Context context, const net::Request& head) : context_(std::move(context)), head_(head) {}
 
   Status Write(std::string_view bytes) override {
     if (!started_) fault_ = Start();
@@ -257,7 +260,7 @@ class Upload final : public net::BodySink {
     return std::move(object).value();
   }
 
-  const Context& context_;
+  const Context context_;
   const net::Request head_;
   bool started_ = false;
   MaybeFault fault_;
@@ -284,8 +287,8 @@ bool IsFdsUpload(const net::Request& head) {
          !SplitTarget(head.target).key.empty();
 }
 
-std::unique_ptr<net::BodySink> MakeFdsUpload(const Context& context, const net::Request& head) {
-  return std::make_unique<Upload>(context, head);
+std::unique_ptr<net::BodySink> MakeFdsUpload(Context context, const net::Request& head) {
+  return std::make_unique<Upload>(std::move(context), head);
 }
 
 }  // namespace cml::api::objects

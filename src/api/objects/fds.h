@@ -16,7 +16,7 @@ bool IsFds(const net::Request& head);  // by its Authorization
 net::Response HandleFds(const Context& context, const net::Request& request);
 
 bool IsFdsUpload(const net::Request& head);
-// `context` must outlive the sink.
-std::unique_ptr<net::BodySink> MakeFdsUpload(const Context& context, const net::Request& head);
+//
+std::unique_ptr<net::BodySink> MakeFdsUpload(Context context, const net::Request& head);
 
 }  // namespace cml::api::objects

@@ -24,19 +24,21 @@ ObjectPath SplitTarget(std::string_view target) {
   return split;
 }
 
-net::Route ObjectRoutes::Route(const net::Request& head) const {
+net::Route ObjectRoutes::Route(const net::Request& head, Admit admit) const {
   net::Route route;
+  Context context = context_;
+  context.admit = std::move(admit);
   const bool fds = IsFds(head);
   if (fds ? IsFdsUpload(head) : IsS3Upload(head)) {
-    route.sink = fds ? MakeFdsUpload(context_, head) : MakeS3Upload(context_, head);
+    route.sink = fds ? MakeFdsUpload(std::move(context), head) : MakeS3Upload(std::move(context), head);
     route.most_body = UINT64_MAX;  // the sink has a limit of its own, and S3's words for it
     return route;
   }
   route.most_body = kMostSmallBody;
   if (fds) {
-    route.handle = [this](net::Request r) { return HandleFds(context_, r); };
+    route.handle = [context = std::move(context)](const net::Request& r) { return HandleFds(context, r); };
   } else {
-    route.handle = [this](net::Request r) { return HandleS3(context_, r); };
+    route.handle = [context = std::move(context)](const net::Request& r) { return HandleS3(context, r); };
   }
   return route;
 }

@@ -13,10 +13,10 @@ namespace cml::api::objects {
 class ObjectRoutes {
  public:
   ObjectRoutes(objectstore::ObjectStore& store, Authenticate authenticate, const Clock& clock)
-      : context_{store, std::move(authenticate), clock} {}
+      : context_{store, std::move(authenticate), clock, {}} {}
 
   // Called on the event loop: decides by the head alone. Signatures are checked on a worker.
-  net::Route Route(const net::Request& head) const;
+  net::Route Route(const net::Request& head, Admit admit = {}) const;
 
  private:
   Context context_;

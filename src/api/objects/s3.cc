@@ -114,7 +114,7 @@ S3Outcome Handle(const Context& context, const net::Request& request) {
 
 class Upload final : public net::BodySink {
  public:
-  Upload(const Context& context, const net::Request& head) : context_(context), head_(head) {}
+  Upload(Context context, const net::Request& head) : context_(std::move(context)), head_(head) {}
 
   Status Write(std::string_view bytes) override {
     if (!started_) fault_ = Start();
@@ -198,7 +198,7 @@ class Upload final : public net::BodySink {
     return std::move(object).value();
   }
 
-  const Context& context_;
+  const Context context_;
   const net::Request head_;
   bool started_ = false;
   MaybeFault fault_;
@@ -243,8 +243,8 @@ bool IsS3Upload(const net::Request& head) {
          !SplitTarget(head.target).key.empty();
 }
 
-std::unique_ptr<net::BodySink> MakeS3Upload(const Context& context, const net::Request& head) {
-  return std::make_unique<Upload>(context, head);
+std::unique_ptr<net::BodySink> MakeS3Upload(Context context, const net::Request& head) {
+  return std::make_unique<Upload>(std::move(context), head);
 }
 
 }  // namespace cml::api::objects

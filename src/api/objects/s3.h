@@ -15,8 +15,8 @@ namespace cml::api::objects {
 net::Response HandleS3(const Context& context, const net::Request& request);
 
 // PutObject and UploadPart. The signature is checked with the first bytes of the body, so that
-// nothing blocks the event loop. `context` must outlive the sink.
+// nothing blocks the event loop.
 bool IsS3Upload(const net::Request& head);
-std::unique_ptr<net::BodySink> MakeS3Upload(const Context& context, const net::Request& head);
+std::unique_ptr<net::BodySink> MakeS3Upload(Context context, const net::Request& head);
 
 }  // namespace cml::api::objects

@@ -90,6 +90,9 @@ std::variant<S3Call, Fault> Authorise(const Context& context, const net::Request
                  "way changes the request"};
   }
   if (caller.value().signature_good) caller.value().signature_good();
+  if (context.admit) {
+    if (const Status admitted = context.admit(caller.value().who); !admitted.ok()) return FromStore(admitted.error());
+  }
   return S3Call{context,
                 request,
                 SplitTarget(request.target),

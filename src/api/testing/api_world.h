@@ -62,7 +62,7 @@ class ApiWorld : public ::testing::Test {
                               [](const RuntimeRef&) { return Status(Ok{}); }});
     AddQuotaRoutes(table, quotas_);
     AddNodeRoutes(table, nodes_);
-    front_ = std::make_unique<Front>(auth_, std::move(table), [](const net::Request&) {
+    front_ = std::make_unique<Front>(Front::Deps{auth_, &trail_, clock_}, std::move(table), [](const net::Request&, const Admit&) {
       net::Route route;
       route.handle = [](const net::Request&) { return TextOf("a bucket"); };
       return route;
@@ -176,6 +176,7 @@ class ApiWorld : public ::testing::Test {
   std::set<std::string> kept_free_;
   service::Nodes nodes_{{store_, clock_, [this] { return book_; },
                          [this](std::set<std::string> nodes) { kept_free_ = std::move(nodes); }}};
+  service::AuditTrail trail_{store_, clock_};
   Authenticator auth_{orgs_, clock_, clock_.now};
   std::unique_ptr<Front> front_;
 };

@@ -293,7 +293,7 @@ Status Shim::RunAgain() {
   for (const char* file : {"reason", "message", "started"}) (void)::unlink((folder_ / "status" / file).c_str());
   CML_RETURN_IF_ERROR(WriteReplica(plan_.status_file, record_, Sync::kNotDurable, folder_ / kFirstStatus));
   // The others notice, and end or come back too: each time they get a bit longer.
-  const auto pause = std::chrono::seconds(std::min<std::int64_t>(16, 1LL << (status.restarts - 1)));
+  const std::chrono::seconds pause(1 << std::min<std::int64_t>(4, status.restarts - 1));
   for (const auto until = Steady::now() + pause; reason_.empty() && Steady::now() < until;) {
     pollfd wait{signals_.get(), POLLIN, 0};
     const auto left = std::chrono::ceil<milliseconds>(until - Steady::now()).count();

@@ -37,9 +37,9 @@ class FrontTest : public ::testing::Test {
             store_, [](const AccessKey& key) { return Find(key); }, clock_) {}
 
   static Result<Caller> Find(const AccessKey& key) {
-    if (key.str() == "AK1") return Caller{OrgId("1"), Secret("secret1"), Access::kReadWrite};
-    if (key.str() == "AK2") return Caller{OrgId("2"), Secret("secret2"), Access::kReadWrite};
-    if (key.str() == "VIEW") return Caller{OrgId("1"), Secret("view"), Access::kRead};
+    if (key.str() == "AK1") return Caller{OrgId("1"), Secret("secret1"), Access::kReadWrite, {}};
+    if (key.str() == "AK2") return Caller{OrgId("2"), Secret("secret2"), Access::kReadWrite, {}};
+    if (key.str() == "VIEW") return Caller{OrgId("1"), Secret("view"), Access::kRead, {}};
     if (key.str() == "LATER") return Error(Code::kUnavailable, "the store is away");
     return Error(Code::kUnauthenticated, "unknown");
   }
