@@ -193,7 +193,7 @@ class Server {
         config_.data / "objects", [this](const OrgId& org) { return OwnerOf(org); }));
     audit_ = std::make_unique<service::AuditTrail>(*store_, clock_);
     org_admin_ = std::make_unique<service::OrgAdmin>(service::OrgAdmin::Deps{
-        *orgs_, *objects_, clock_, [this](const Org& org) { OrgChanged(org); },
+        *store_, *orgs_, *objects_, clock_, [this](const Org& org) { OrgChanged(org); },
         [this](const OrgId& org) { return quotas_->GiveDefault(org); }});
     CML_RETURN_IF_ERROR(org_admin_->Repair());
     keys_ = std::make_unique<service::Keys>(service::Keys::Deps{*store_, *orgs_, clock_});
@@ -245,7 +245,7 @@ class Server {
         [this](const ResourceId& id) { return controller_->Step(id); }, control::Runner::Options{});
     backend_->OnChange([this](const RunKey& key) { runner_->Notify(key.resource); });
     bill_ = std::make_unique<Bill>(Bill::Deps{*store_, *rows_, *backend_, *objects_, *orgs_, clock_, config_.prices,
-                                              [this](const ResourceId& id) { runner_->Notify(id); }});
+                                              [this](const ResourceId& id) { runner_->Notify(id); }, TellOfBudgets()});
     CML_RETURN_IF_ERROR(bill_->Start());
     CML_ASSIGN_OR_RETURN(const auto unfinished, controller_->Recover());
     for (const ResourceId& id : unfinished) runner_->Notify(id);
@@ -331,12 +331,20 @@ class Server {
 
   // Webhooks: what a job's organisation is told goes into the transaction of the change.
   std::function<std::function<void()>(const TrainJob&, std::string_view, store::Alongside&)> Tell() {
-    return [this](const TrainJob& job, std::string_view state, store::Alongside& with) -> std::function<void()> {
-      auto letters = hooks_->Letters(job, fmt::format("train_job.{}", state));
-      if (letters.empty()) return {};
-      service::Webhooks::Enclose(letters, with);
-      return [this, letters = std::move(letters)] { hooks_->Committed(letters); };
+    return [this](const TrainJob& job, std::string_view state, store::Alongside& with) {
+      return Send(hooks_->Letters(job, fmt::format("train_job.{}", state)), with);
     };
+  }
+
+  std::function<std::function<void()>(const codec::BudgetNews&, store::Alongside&)> TellOfBudgets() {
+    return [this](const codec::BudgetNews& news, store::Alongside& with) { return Send(hooks_->Letters(news), with); };
+  }
+
+  // What is to be called when `with` is committed.
+  std::function<void()> Send(std::vector<Delivery> letters, store::Alongside& with) {
+    if (letters.empty()) return {};
+    service::Webhooks::Enclose(letters, with);
+    return [this, letters = std::move(letters)] { hooks_->Committed(letters); };
   }
 
   Status OpenWebhooks() {

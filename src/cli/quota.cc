@@ -100,7 +100,7 @@ Outcome Apply(Context& context, const Typed& typed) {
   CML_ASSIGN_OR_RETURN(Rest* const rest, context.rest());
   body.Set("service", service).Set("region", rest->settings().endpoint());
   if (const auto comment = typed.Find("comment")) body.Set("comment", *comment);
-  CML_ASSIGN_OR_RETURN(const ApiReply reply, rest->Post("/application", body.Dump()));
+  CML_ASSIGN_OR_RETURN(const ApiReply reply, rest->Create("/application", body.Dump()));
   if (OutputFormat(typed) == Format::kJson) {
     context.PrintJson(reply.body);
     return ExitCode::kOk;

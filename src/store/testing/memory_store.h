@@ -17,7 +17,7 @@
 
 namespace cml::store::testing {
 
-class MemoryStore final : public Store {
+class MemoryStore : public Store {
  public:
   // The next call of any kind returns `error`: before it has done anything, or after it has done
   // everything (a commit whose answer was lost).
