@@ -9,6 +9,7 @@
 #include "base/strings.h"
 #include "cli/context.h"
 #include "cli/groups.h"
+#include "cli/usage.h"
 #include "core/quota_change.h"
 
 namespace cml::cli {
@@ -66,6 +67,7 @@ Outcome ListQuotas(Context& context, const Typed& typed) {
                 "   used/allowed\n" + QuotaTable(context, quota));
     first = false;
   }
+  if (format != Format::kName) SayBudget(context, *rest);
   return ExitCode::kOk;
 }
 
