@@ -132,6 +132,13 @@ Result<local::NetworkChoice> ChooseNetwork(Config::Network wanted) {
   return local::NetworkChoice::kHost;
 }
 
+// Servers of one machine do not all begin at the same one.
+int SomePort() {
+  const std::string bytes = RandomBytes(2);
+  const int number = static_cast<unsigned char>(bytes[0]) * 256 + static_cast<unsigned char>(bytes[1]);
+  return 20'000 + number % 10'000;
+}
+
 // Everything that runs, in the order in which it is made; destroyed in the reverse order.
 class Server {
  public:
@@ -234,7 +241,7 @@ class Server {
     CML_RETURN_IF_ERROR(rows_->RepairReservations(leader));
     desk_ = std::make_unique<control::AdmissionDesk>([this](const ResourceId& id) { runner_->Notify(id); }, clock_);
     controller_ = std::make_unique<control::TrainJobController>(control::TrainJobController::Deps{
-        *rows_, *backend_, *desk_, clock_, std::string(PackageInstaller()), leader,
+        *rows_, *backend_, *desk_, ports_, clock_, std::string(PackageInstaller()), leader,
         [this](const OrgId& org) { return quotas_->RankOf(org, QuotaGroup::kTrain); },
         [this](const OrgId& org) { return WhyHeldBack(org); }, Tell()});
     nodes_ = std::make_unique<service::Nodes>(service::Nodes::Deps{
@@ -293,7 +300,9 @@ class Server {
         [this](const OrgId& org) { return bill_->budgets().MayStart(org); }});
     auth_ = std::make_unique<api::Authenticator>(*orgs_, clock_, first_start_ ? SysTime{} : started_);
     api::RouteTable table;
-    api::AddTrainJobRoutes(table, {*jobs_, *orgs_, [this](const RunKey& key) { return backend_->LogOf(key, "worker", 0); }});
+    api::AddTrainJobRoutes(table, {*jobs_, *orgs_, [this](const RunKey& key, const std::string& role, std::uint32_t index) {
+      return backend_->LogOf(key, role, index);
+    }});
     api::AddAuditRoutes(table, *audit_);
     api::AddWebhookRoutes(table, *hooks_);
     api::AddPlatformRoutes(table, PlatformDeps());
@@ -396,6 +405,7 @@ class Server {
     const auto counts = desk_->counts();
     figures.jobs_waiting = counts.waiting;
     figures.jobs_holding = counts.holding;
+    figures.ports_held = ports_.held();
     for (const BudgetState& state : bill_->budgets().All()) {
       figures.budgets.push_back({state.org.str(), state.percent()});
     }
@@ -456,6 +466,10 @@ class Server {
   std::unique_ptr<local::UvEnvironments> environments_;
   std::unique_ptr<local::LocalBackend> backend_;
   std::unique_ptr<control::AdmissionDesk> desk_;
+  control::PortBook ports_{{.start = SomePort()},
+                           [this](const OrgId& org, const std::string&, int port) {
+                             return backend_->IsPortFree(org, port);
+                           }};
   std::unique_ptr<control::TrainJobController> controller_;
   std::unique_ptr<control::Runner> runner_;
   std::unique_ptr<control::OrgController> org_controller_;
