@@ -14,7 +14,7 @@ class IdentityRoutesTest : public testing::ApiWorld {
   IdentityRoutesTest() {
     PutKey("boss", speech_, KeyRole::kOrgAdmin);
     RouteTable table;
-    AddTrainJobRoutes(table, {jobs_, orgs_, [this](const RunKey& key) { return LogOf(key); }});
+    AddTrainJobRoutes(table, {jobs_, orgs_, [this](const RunKey& key, const std::string&, std::uint32_t) { return LogOf(key); }});
     AddOrgRoutes(table, org_admin_);
     AddUserRoutes(table, users_);
     AddKeyRoutes(table, keys_, clock_);

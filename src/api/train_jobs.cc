@@ -21,19 +21,39 @@ using namespace std::chrono_literals;
 
 constexpr std::uint64_t kMostLines = 1'000'000;
 
+// The replica that the query names; nullopt: it names none. kNotFound: the job has no such replica.
+Result<std::optional<ReplicaId>> ReplicaIn(const Call& call, const TrainJob& job) {
+  const std::string text = call.Query("replica");
+  if (text.empty()) return std::optional<ReplicaId>{};
+  const auto named = ParseReplicaName(text);
+  std::string all;
+  for (const RolePlan& role : RolesOf(job.wish.spec)) {
+    if (named && named->role == role.name && named->index < role.replicas) return named;
+    all += (all.empty() ? "" : ", ") + role.name + "-0";
+    if (role.replicas > 1) all += fmt::format(" to {}-{}", role.name, role.replicas - 1);
+  }
+  return Error(Code::kNotFound, fmt::format("replica {}: job {} has {}", Quote(text), job.meta.name, all));
+}
+
+// Where the logs of its runs are: of the replica, or of all together.
+service::JobLog::PathOf LogPaths(const TrainJobRoutesDeps& deps, const TrainJob& job,
+                                 const std::optional<ReplicaId>& replica) {
+  ReplicaId id{IsDistributed(RolesOf(job.wish.spec)) ? "" : "worker", 0};
+  if (replica) id = *replica;
+  return [path = deps.log_path, id](const RunKey& key) { return path(key, id.role, id.index); };
+}
+
 // The growing log of a job as one answer. Ends when the job has ended and all is sent, or when the
 // job is gone.
 class FollowedLog final : public net::BodySource {
  public:
-  // From `offset` on in the text of service::JobLog.
-  FollowedLog(TrainJobRoutesDeps deps, service::Caller caller, const TrainJob& job, std::uint64_t offset)
-      : deps_(std::move(deps)), caller_(std::move(caller)), id_(job.meta.id), log_(job.meta.id, deps_.log_path) {
-    log_.SeekTo(offset);
-  }
+  // On from where `log` is.
+  FollowedLog(service::TrainJobs& jobs, service::Caller caller, service::JobLog log, const ResourceId& id)
+      : jobs_(jobs), caller_(std::move(caller)), id_(id), log_(std::move(log)) {}
 
   Result<Piece> Next() override {
     // The state is read first: what the job wrote before it ended is then surely in the file.
-    auto job = deps_.jobs.Describe(caller_, id_.str());
+    auto job = jobs_.Describe(caller_, id_.str());
     const bool ended = !job.ok() || (IsFinal(job.value().record.state) && job.value().wish.starts == job.value().record.starts);
     if (job.ok()) incarnation_ = job.value().record.incarnation;
     CML_ASSIGN_OR_RETURN(std::string bytes, log_.Next(incarnation_));
@@ -50,7 +70,7 @@ class FollowedLog final : public net::BodySource {
  private:
   using Steady = std::chrono::steady_clock;
   static constexpr std::chrono::milliseconds kShortest{2}, kLongest{400};
-  TrainJobRoutesDeps deps_;
+  service::TrainJobs& jobs_;
   const service::Caller caller_;
   const ResourceId id_;
   service::JobLog log_;
@@ -108,20 +128,33 @@ class TrainJobRoutes {
     return One(job);
   }
 
-  // is_cluster_name=True names the cluster, which for jobs of one replica is the job.
+  // is_cluster_name=True names the cluster, which is called as its job.
   Result<net::Response> Delete(const Call& call) const {
     CML_RETURN_IF_ERROR(d_.jobs.Delete(call.caller, call.params[0]));
     return DoneResponse("Successfully delete " + call.params[0]);
   }
 
   Result<net::Response> Events(const Call& call) const {
-    CML_ASSIGN_OR_RETURN(const auto events, d_.jobs.Events(call.caller, call.params[0]));
-    return JsonResponse(200, codec::EncodeEvents(call.params[0], events));
+    CML_ASSIGN_OR_RETURN(const TrainJob job, d_.jobs.Describe(call.caller, call.params[0]));
+    CML_ASSIGN_OR_RETURN(const auto replica, ReplicaIn(call, job));
+    CML_ASSIGN_OR_RETURN(auto events, d_.jobs.Events(call.caller, call.params[0]));
+    if (!replica) return JsonResponse(200, codec::EncodeEvents(call.params[0], events));
+    const std::string name = fmt::format("{}-{}", replica->role, replica->index);
+    std::erase_if(events, [&](const Event& e) { return !e.message.starts_with(name + ": "); });
+    return JsonResponse(200, codec::EncodeEvents(job.meta.name + "-" + name, events));
   }
 
   Result<net::Response> Metrics(const Call& call) const {
     CML_ASSIGN_OR_RETURN(const TrainJob job, d_.jobs.Describe(call.caller, call.params[0]));
-    return JsonResponse(200, codec::EncodeMetrics(job));
+    CML_ASSIGN_OR_RETURN(const auto replica, ReplicaIn(call, job));
+    const auto alive = [](bool yes) { return yes ? codec::Alive::kYes : codec::Alive::kNo; };
+    const bool running = job.record.state == TrainJobState::kRunning;
+    for (const Replica& r : job.record.replicas) {
+      if (!replica || r.status.role != replica->role || r.status.index != replica->index) continue;
+      return JsonResponse(200, codec::EncodeMetrics(r.status.usage,
+                                                    alive(running && r.status.state == RunState::kRunning)));
+    }
+    return JsonResponse(200, codec::EncodeMetrics(job.record.usage, alive(running)));
   }
 
   Result<net::Response> Hyperparameters(const Call& call) const {
@@ -133,10 +166,11 @@ class TrainJobRoutes {
     CML_ASSIGN_OR_RETURN(const TrainJob job, d_.jobs.Describe(call.caller, call.params[0]));
     CML_ASSIGN_OR_RETURN(const auto lines, NumberIn(call, "lines", kMostLines));
     CML_ASSIGN_OR_RETURN(const auto offset, NumberIn(call, "offset", std::uint64_t{1} << 50));
-    const service::JobLog log(job.meta.id, d_.log_path);
+    CML_ASSIGN_OR_RETURN(const auto replica, ReplicaIn(call, job));
+    service::JobLog log(job.meta.id, LogPaths(d_, job, replica));
     const std::uint64_t runs = job.record.incarnation;
     CML_ASSIGN_OR_RETURN(const bool follow, YesIn(call, "follow"));
-    if (follow) return Follow(call, job, lines, offset.value_or(0));
+    if (follow) return Follow(call, job, std::move(log), {lines, offset.value_or(0)});
     CML_ASSIGN_OR_RETURN(const std::uint64_t size, log.Size(runs));
     CML_ASSIGN_OR_RETURN(const std::string text, lines ? log.LastLines(runs, *lines) : log.All(runs));
     net::Response r = JsonResponse(200, codec::EncodeLogs(text));
@@ -145,13 +179,16 @@ class TrainJobRoutes {
   }
 
  private:
-  Result<net::Response> Follow(const Call& call, const TrainJob& job, std::optional<std::uint64_t> lines,
-                               std::uint64_t offset) const {
-    if (lines) {
-      const service::JobLog log(job.meta.id, d_.log_path);
-      CML_ASSIGN_OR_RETURN(offset, log.OffsetOfLastLines(job.record.incarnation, *lines));
+  struct From {
+    std::optional<std::uint64_t> lines;  // the last ones, or else
+    std::uint64_t offset = 0;
+  };
+  Result<net::Response> Follow(const Call& call, const TrainJob& job, service::JobLog log, From from) const {
+    if (from.lines) {
+      CML_ASSIGN_OR_RETURN(from.offset, log.OffsetOfLastLines(job.record.incarnation, *from.lines));
     }
-    auto source = std::make_unique<FollowedLog>(d_, call.caller, job, offset);
+    log.SeekTo(from.offset);
+    auto source = std::make_unique<FollowedLog>(d_.jobs, call.caller, std::move(log), job.meta.id);
     net::Response r;
     r.headers.Add("Content-Type", "text/plain; charset=utf-8");
     r.source = std::move(source);

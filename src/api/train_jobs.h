@@ -1,6 +1,11 @@
 // api/train_jobs.h — the routes of train jobs (cloud_ml v1, sections 4, 6 and 7): decode, call the
 // service, encode.
 #pragma once
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+
 #include "api/route_table.h"
 #include "service/job_log.h"
 #include "service/orgs.h"
@@ -12,7 +17,8 @@ namespace cml::api {
 struct TrainJobRoutesDeps {
   service::TrainJobs& jobs;
   service::Orgs& orgs;
-  service::JobLog::PathOf log_path;
+  // The log of one replica, or of no role that of a run of several (backends/backend.h).
+  std::function<std::filesystem::path(const RunKey&, const std::string& role, std::uint32_t index)> log_path;
 };
 void AddTrainJobRoutes(RouteTable& table, TrainJobRoutesDeps deps);
 

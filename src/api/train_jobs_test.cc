@@ -70,7 +70,9 @@ TEST_F(TrainJobRoutesTest, ABadRequestNamesItsFieldAndStoresNothing) {
       {Body("a", R"(, "gpu_limit": 1.5)"), "gpu_limit"},
       {Body("a", R"(, "priority_class": "high")"), "priority_class"},
       {Body("a", R"(, "env": ["A"])"), "env"},
-      {Body("a", R"(, "ps_count": 2)"), "ps_count"},
+      {Body("a", R"(, "ps_count": -2)"), "ps_count"},
+      {Body("a", R"(, "cluster_spec": {"ps": {"count": 1}})"), "cluster_spec"},
+      {Body("a", R"(, "docker_image": "x")"), "docker_image"},
       {R"({"job_name": "a", "module_name": "t.task", "trainer_uri": "fds://default/none.tar.gz"})", "trainer_uri"},
   };
   for (const auto& [body, field] : cases) {

@@ -37,6 +37,7 @@ std::string EncodeMetrics(const ServerFigures& f) {
   w.Family("cloudml_jobs", "gauge", "Train jobs by what they do now.");
   w.Sample("cloudml_jobs{state=\"waiting\"}", f.jobs_waiting);
   w.Sample("cloudml_jobs{state=\"active\"}", f.jobs_holding);
+  w.One("cloudml_ports_held", "gauge", "Ports that tasks of distributed jobs have.", f.ports_held);
   w.Family("cloudml_http_answers_total", "counter", "Answers by status.");
   for (const auto& [status, count] : f.http.answers_by_status) {
     w.Sample(fmt::format("cloudml_http_answers_total{{status=\"{}\"}}", status), count);

@@ -14,6 +14,7 @@ struct ServerFigures {
   std::vector<std::pair<std::string, std::int64_t>> budgets;  // organisation, percent
   std::size_t jobs_waiting = 0;   // enqueued
   std::size_t jobs_holding = 0;   // creating or running
+  std::size_t ports_held = 0;     // by tasks of distributed jobs
   std::uint64_t resident_bytes = 0;
   double cpu_seconds = 0;
   double started = 0;             // seconds since 1970

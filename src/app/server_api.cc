@@ -47,7 +47,9 @@ Status Server::MakeApi() {
       [this](const OrgId& org) { return bill_->budgets().MayStart(org); }});
   auth_ = std::make_unique<api::Authenticator>(*orgs_, clock_, first_start_ ? SysTime{} : started_);
   api::RouteTable table;
-  api::AddTrainJobRoutes(table, {*jobs_, *orgs_, [this](const RunKey& key) { return backend_->LogOf(key, "worker", 0); }});
+  api::AddTrainJobRoutes(table, {*jobs_, *orgs_, [this](const RunKey& key, const std::string& role, std::uint32_t index) {
+    return backend_->LogOf(key, role, index);
+  }});
   api::AddAuditRoutes(table, *audit_);
   api::AddWebhookRoutes(table, *hooks_);
   api::AddPlatformRoutes(table, PlatformDeps());
@@ -127,6 +129,7 @@ std::string Server::Metrics() const {
   const auto counts = desk_->counts();
   figures.jobs_waiting = counts.waiting;
   figures.jobs_holding = counts.holding;
+  figures.ports_held = ports_->held();
   for (const BudgetState& state : bill_->budgets().All()) {
     figures.budgets.push_back({state.org.str(), state.percent()});
   }

@@ -2,6 +2,7 @@
 #include "app/server_parts.h"
 
 #include "app/embedded.h"
+#include "base/random.h"
 
 namespace cml::app {
 namespace {
@@ -9,6 +10,12 @@ namespace {
 constexpr std::chrono::minutes kFlushUses{1};  // when keys were last used
 const ResourceId kKeyUses{"key uses"};         // beside the numbers of organisations
 
+// Servers of one machine do not all begin at the same one.
+int SomePort() {
+  const std::string bytes = RandomBytes(2);
+  const int number = static_cast<unsigned char>(bytes[0]) * 256 + static_cast<unsigned char>(bytes[1]);
+  return 20'000 + number % 10'000;
+}
 
 }  // namespace
 
@@ -16,8 +23,11 @@ Status Server::MakeControl() {
   CML_ASSIGN_OR_RETURN(const store::LeaderToken leader, store_->BecomeLeader());
   CML_RETURN_IF_ERROR(rows_->RepairReservations(leader));
   desk_ = std::make_unique<control::AdmissionDesk>([this](const ResourceId& id) { runner_->Notify(id); }, clock_);
+  ports_ = std::make_unique<control::PortBook>(
+      control::PortBook::Range{.start = SomePort()},
+      [this](const OrgId& org, const std::string&, int port) { return backend_->IsPortFree(org, port); });
   controller_ = std::make_unique<control::TrainJobController>(control::TrainJobController::Deps{
-      *rows_, *backend_, *desk_, clock_, std::string(PackageInstaller()), leader,
+      *rows_, *backend_, *desk_, *ports_, clock_, std::string(PackageInstaller()), leader,
       [this](const OrgId& org) { return quotas_->RankOf(org, QuotaGroup::kTrain); },
       [this](const OrgId& org) { return WhyHeldBack(org); }, Tell()});
   nodes_ = std::make_unique<service::Nodes>(service::Nodes::Deps{

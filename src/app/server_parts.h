@@ -28,6 +28,7 @@
 #include "base/file.h"
 #include "control/admission_desk.h"
 #include "control/org_controller.h"
+#include "control/port_book.h"
 #include "control/runner.h"
 #include "control/train_job_controller.h"
 #include "net/http_server.h"
@@ -124,6 +125,7 @@ class Server {
   std::unique_ptr<local::UvEnvironments> environments_;
   std::unique_ptr<local::LocalBackend> backend_;
   std::unique_ptr<control::AdmissionDesk> desk_;
+  std::unique_ptr<control::PortBook> ports_;
   std::unique_ptr<control::TrainJobController> controller_;
   std::unique_ptr<control::Runner> runner_;
   std::unique_ptr<control::OrgController> org_controller_;

@@ -66,7 +66,8 @@ class Backend {
   virtual Status PrepareRuntime(const RuntimeRef& runtime, Deadline by) = 0;  // returns at once
   virtual Status RemoveRuntime(const RuntimeRef& runtime, Deadline by) = 0;   // kFailedPrecondition while used
 
-  // The log file of one replica (logs/ reads it).
+  // The log file of one replica (logs/ reads it); of no role: of a run of several replicas, the lines
+  // of all of them as they came, each behind "ROLE-INDEX: ".
   virtual std::filesystem::path LogOf(const RunKey& key, const std::string& role,
                                       std::uint32_t index) const = 0;
   virtual Status RemoveLogs(const ResourceId& resource) = 0;

@@ -60,6 +60,12 @@ std::string Rows(const std::vector<Row>& rows, const Screen& screen) {
   return out;
 }
 
+std::string ListText(const Document& list) {
+  std::vector<std::string> parts;
+  for (const Document& item : list.Items()) parts.push_back(item.Text());
+  return Join(parts, ",");
+}
+
 std::string MapText(const Document& map) {
   std::vector<std::string> parts;
   for (const auto& [name, value] : map.Fields())
@@ -80,6 +86,7 @@ std::string Limits(const Document& job) {
     const std::string v = job.Get(field).Text();
     return v.empty() ? v : v + unit;
   };
+  const bool tasks = !job.Get("cluster_name").Text().empty();
   add("cpu_limit", with("cpu_limit", " CPU"));
   add("memory_limit", with("memory_limit", ""));
   if (Gpus(job) != "–") add("gpu_limit", Gpus(job) + " GPU");
@@ -87,7 +94,7 @@ std::string Limits(const Document& job) {
   if (const std::int64_t s = job.Get("wall_time_limit").Int(); s > 0) {
     add("wall_time_limit", "at most " + FormatDuration(std::chrono::seconds(s)));
   }
-  return Join(parts, " · ");
+  return Join(parts, " · ") + (tasks && !parts.empty() ? " for each task" : "");
 }
 
 std::string UsageText(const Document& usage) {
@@ -114,6 +121,27 @@ std::string HeadLine(const Document& job, const Screen& screen) {
   const std::string node = job.Get("node_name").Text();
   if (!node.empty() && (state == "running" || state == "creating")) line += " on " + node;
   return line + "\n";
+}
+
+// The tasks of a distributed job, each with where it is and how.
+std::string ReplicaLines(const Document& job, const Screen& screen) {
+  const std::vector<Document> items = job.Get("replicas").Items();
+  if (items.empty()) return "";
+  std::string out = "\n  " + Paint("tasks", Tone::kDim, screen.colours) + "\n";
+  for (const Document& r : items) {
+    const std::string state = r.Get("state").Text();
+    std::string line = "  " + PadRight(r.Get("name").Text(), 14) + "  " + PadRight(state, 10) + "  " +
+                       PadRight(r.Get("node_name").Text(), 12) + "  " + PadRight(r.Get("address").Text(), 21);
+    if (const auto times = r.Get("restarts").Int(); times > 0) {
+      line += fmt::format("  {} restart{}", times, times == 1 ? "" : "s");
+    }
+    if (const std::string gpus = ListText(r.Get("gpus")); !gpus.empty()) line += "  GPU " + gpus;
+    if (const std::string message = OneLine(r.Get("message").Text()); !message.empty()) line += "  " + message;
+    while (line.ends_with(' ')) line.pop_back();
+    if (screen.width > 0) line = Clip(line, screen.width);
+    out += Paint(line, ToneOfState(state), screen.colours) + "\n";
+  }
+  return out;
 }
 
 std::string EventLines(const Document& events, const Screen& screen) {
@@ -201,7 +229,10 @@ std::string Remedy(const Document& job) {
   if (reason == "EnvironmentError") {
     return "see which environments there are: cloudml runtimes list";
   }
-  if (reason == "RunLost" || reason == "StartFailed") {
+  if (reason == "StartTimeout") {
+    return "give its start more time: submit it again with --start_timeout" + limit("start_timeout");
+  }
+  if (reason == "RunLost" || reason == "StartFailed" || reason == "PortLost") {
     return "not the program's fault; start it again: cloudml jobs start " + name;
   }
   return "";
@@ -292,6 +323,7 @@ std::string TrainJobDescription(const Document& job, const Document& events, con
   add("created", ShowTime(field("create_time"), screen.now, screen.times));
   add("id", field("job_id") + (field("org_name").empty() ? "" : "  of " + field("org_name")));
   out += Rows(rows, screen);
+  out += ReplicaLines(job, screen);
   return out + EventLines(events, screen);
 }
 

@@ -119,11 +119,14 @@ std::optional<std::uint64_t> OffsetOf(const net::Headers& headers) {
 
 }  // namespace
 
-LogReader::LogReader(Rest& rest, std::string job) : rest_(rest), path_(JobPath(job) + "/logs") {}
+LogReader::LogReader(Rest& rest, std::string job, const std::string& replica)
+    : rest_(rest),
+      path_(JobPath(job) + "/logs"),
+      of_(replica.empty() ? replica : "replica=" + net::PercentEncode(replica)) {}
 
 Result<std::string> LogReader::Begin(std::optional<std::uint64_t> lines) {
   if (lines) {
-    CML_ASSIGN_OR_RETURN(const ApiReply reply, rest_.Get(path_, fmt::format("lines={}", *lines)));
+    CML_ASSIGN_OR_RETURN(const ApiReply reply, rest_.Get(path_, fmt::format("lines={}{}{}", *lines, of_.empty() ? "" : "&", of_)));
     if (const auto offset = OffsetOf(reply.headers)) {
       offsets_ = Offsets::kServer;
       offset_ = *offset;
@@ -131,7 +134,7 @@ Result<std::string> LogReader::Begin(std::optional<std::uint64_t> lines) {
     }
   }
   // Where the end is can only be learnt with all of it.
-  CML_ASSIGN_OR_RETURN(const ApiReply reply, rest_.Get(path_));
+  CML_ASSIGN_OR_RETURN(const ApiReply reply, rest_.Get(path_, of_));
   std::string text = reply.body.Get("logs").Str();
   const auto offset = OffsetOf(reply.headers);
   offsets_ = offset ? Offsets::kServer : Offsets::kSkip;
@@ -153,6 +156,7 @@ Result<LogReader::End> LogReader::Read(const std::function<void(std::string_view
   cut_.reset();
   std::uint64_t skip = 0;
   std::string query = "follow=True";
+  if (!of_.empty()) query += "&" + of_;
   if (offsets_ == Offsets::kServer) {
     query += fmt::format("&offset={}", offset_);
   } else {
@@ -282,9 +286,10 @@ ExitCode ReportEnd(Context& context, const Document& job, ShowLog log) {
   return ExitCode::kJobFailed;
 }
 
-Status FollowLog(Context& context, const std::string& job, std::optional<std::uint64_t> lines) {
+Status FollowLog(Context& context, const std::string& job, std::optional<std::uint64_t> lines,
+                 const std::string& replica) {
   CML_ASSIGN_OR_RETURN(Rest* const rest, context.rest());
-  LogReader reader(*rest, job);
+  LogReader reader(*rest, job, replica);
   Patience patience(context);
   CML_ASSIGN_OR_RETURN(const std::string first, reader.Begin(lines));
   context.Out(first);

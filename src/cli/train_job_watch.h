@@ -23,7 +23,8 @@ inline constexpr std::chrono::minutes kPatience{10};
 // query `offset`; for others the whole log is asked for again and what was shown is skipped.
 class LogReader {
  public:
-  LogReader(Rest& rest, std::string job);
+  // Of one replica, or (empty) of all of them.
+  LogReader(Rest& rest, std::string job, const std::string& replica = "");
 
   // What is there by now, or its last `lines` lines. Read goes on behind it.
   Result<std::string> Begin(std::optional<std::uint64_t> lines);
@@ -38,6 +39,7 @@ class LogReader {
  private:
   Rest& rest_;
   std::string path_;
+  std::string of_;  // the query's part that names a replica; empty: none
   std::uint64_t offset_ = 0;
   enum class Offsets { kUnknown, kServer, kSkip } offsets_ = Offsets::kUnknown;
   std::optional<Error> cut_;
@@ -66,6 +68,7 @@ Result<codec::Document> WatchJob(Context& context, const std::string& job, ShowL
 ExitCode ReportEnd(Context& context, const codec::Document& job, ShowLog log);
 
 // `jobs logs -f`: the log alone, until the job has ended.
-Status FollowLog(Context& context, const std::string& job, std::optional<std::uint64_t> lines);
+Status FollowLog(Context& context, const std::string& job, std::optional<std::uint64_t> lines,
+                 const std::string& replica);
 
 }  // namespace cml::cli

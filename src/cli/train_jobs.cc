@@ -161,6 +161,10 @@ Outcome DescribeJobs(Context& context, const Typed& typed) {
   return code;
 }
 
+std::string ReplicaQuery(const Typed& typed) {
+  return typed.Has("replica") ? "replica=" + net::PercentEncode(typed.Get("replica")) : "";
+}
+
 Outcome JobLogs(Context& context, const Typed& typed) {
   std::optional<std::uint64_t> lines;
   if (const auto text = typed.Find("lines")) {
@@ -172,13 +176,13 @@ Outcome JobLogs(Context& context, const Typed& typed) {
   }
   const std::string& job = typed.word();
   if (typed.Has("follow")) {
-    CML_RETURN_IF_ERROR(FollowLog(context, job, lines));
+    CML_RETURN_IF_ERROR(FollowLog(context, job, lines, typed.Get("replica")));
     return ExitCode::kOk;
   }
   CML_ASSIGN_OR_RETURN(Rest* const rest, context.rest());
-  CML_ASSIGN_OR_RETURN(
-      const ApiReply reply,
-      rest->Get(JobPath(job, "/logs"), lines ? fmt::format("lines={}", *lines) : ""));
+  std::string query = ReplicaQuery(typed);
+  if (lines) query += fmt::format("{}lines={}", query.empty() ? "" : "&", *lines);
+  CML_ASSIGN_OR_RETURN(const ApiReply reply, rest->Get(JobPath(job, "/logs"), query));
   const std::string text = reply.body.Get("logs").Str();
   context.Out(text);
   if (!text.empty() && text.back() != '\n') context.Out("\n");
@@ -195,7 +199,7 @@ Outcome JobEvents(Context& context, const Typed& typed) {
   CML_ASSIGN_OR_RETURN(Rest* const rest, context.rest());
   const bool several = typed.words().size() > 1;
   return context.ForEach(typed.words(), [&](const std::string& name) -> Outcome {
-    CML_ASSIGN_OR_RETURN(const ApiReply reply, rest->Get(JobPath(name, "/events")));
+    CML_ASSIGN_OR_RETURN(const ApiReply reply, rest->Get(JobPath(name, "/events"), ReplicaQuery(typed)));
     if (OutputFormat(typed) == Format::kJson) {
       context.PrintJson(reply.body);
       return ExitCode::kOk;
@@ -212,7 +216,7 @@ Outcome JobEvents(Context& context, const Typed& typed) {
 
 Outcome JobMetrics(Context& context, const Typed& typed) {
   CML_ASSIGN_OR_RETURN(Rest* const rest, context.rest());
-  CML_ASSIGN_OR_RETURN(const ApiReply reply, rest->Get(JobPath(typed.word(), "/metrics")));
+  CML_ASSIGN_OR_RETURN(const ApiReply reply, rest->Get(JobPath(typed.word(), "/metrics"), ReplicaQuery(typed)));
   const Document& m = reply.body;
   if (OutputFormat(typed) == Format::kJson) {
     context.PrintJson(m);
@@ -295,6 +299,9 @@ Outcome WaitForJobs(Context& context, const Typed& typed) {
 }
 
 Option FollowOption(const char* help) { return {{"-f", "--follow"}, Takes::kNothing, "", help}; }
+Option ReplicaOption() {
+  return {{"--replica"}, Takes::kValue, "REPLICA", "only this task of a distributed job, for instance worker-1"};
+}
 Option WatchOption() {
   return {{"-W", "--watch"},
           Takes::kNothing,
@@ -328,24 +335,26 @@ std::vector<Command> TrainJobCommands() {
        one,
        "what a train job printed",
        "With -f the log is followed until the job has ended; a restart of the server in between\n"
-       "neither loses nor repeats a line. Ctrl-C ends the following, not the job.",
+       "neither loses nor repeats a line. Ctrl-C ends the following, not the job.\n"
+       "Of a distributed job each line begins with the task that printed it, as in \"worker-1: \".",
        {FollowOption("go on until the job has ended"),
         {{"-n", "--lines"},
          Takes::kValue,
          "LINES",
-         "only the last LINES lines (and what follows)"}},
+         "only the last LINES lines (and what follows)"},
+        ReplicaOption()},
        JobLogs},
       {"jobs events",
        several,
        "what happened to a train job, and why",
        "",
-       {OutputOption()},
+       {OutputOption(), ReplicaOption()},
        JobEvents},
       {"jobs metrics",
        one,
        "CPU, memory and network of a running train job",
        "",
-       {OutputOption()},
+       {OutputOption(), ReplicaOption()},
        JobMetrics},
       {"jobs hp",
        one,

@@ -7,13 +7,14 @@
 #include "base/strings.h"
 #include "codec/fields.h"
 #include "codec/json_writer.h"
+#include "codec/train_job_parts.h"
 
 namespace cml::codec {
 namespace {
 
 // Fields of cloud_ml v1 whose feature comes later. They are refused by name, never ignored.
 constexpr std::string_view kNotAvailable[] = {
-    "ps_count", "worker_count", "cluster_spec", "hyperparameters", "hyperparameters_name",
+    "hyperparameters", "hyperparameters_name",
     "hyperparameters_goal", "hyperparameters_params", "volume_type", "volume_path", "mount_path",
     "mount_read_only", "hdfs_endpoint", "hdfs_krb_account", "hdfs_krb_password", "hdfs_krb_keytab",
     "docker_image", "tensorboard_logdir", "model_name", "model_version", "gpu_type", "gpu_memory",
@@ -46,6 +47,13 @@ void ReadSpec(Fields& f, TrainJobSpec& s) {
   f.Integer("wall_time_limit", s.wall_time_limit);
   f.Integer("max_retries", s.max_retries);
   f.Text("disk_limit", s.disk_limit);
+  f.Integer("ps_count", s.ps_count);
+  f.Integer("worker_count", s.worker_count);
+  f.Integer("chief_count", s.chief_count);
+  f.Integer("evaluator_count", s.evaluator_count);
+  f.Integer("max_restarts", s.max_restarts);
+  f.Integer("start_timeout", s.start_timeout);
+  f.Integer("evaluator_wait", s.evaluator_wait);
 }
 
 Status ReadPriorityClass(Fields& f, TrainJobSpec& s) {
@@ -66,13 +74,6 @@ void WriteMap(JsonWriter& w, std::string_view name, const std::map<std::string, 
   w.Name(name).Open('{');
   for (const auto& [key, value] : map) w.Field(key, value);
   w.Close('}');
-}
-
-template <class T>
-void WriteList(JsonWriter& w, std::string_view name, const std::vector<T>& items) {
-  w.Name(name).Open('[');
-  for (const T& item : items) w.Value(item);
-  w.Close(']');
 }
 
 // The fields that a request, a row and an answer have in common, under the same names.
@@ -103,46 +104,7 @@ void WriteSpec(JsonWriter& w, const TrainJobSpec& s) {
   w.Field("wall_time_limit", s.wall_time_limit);
   if (s.max_retries) w.Field("max_retries", *s.max_retries);
   w.Field("disk_limit", s.disk_limit);
-}
-
-void WriteUsage(JsonWriter& w, const Usage& u) {
-  w.Name("usage").Open('{');
-  w.Field("cpu_millis", u.cpu_millis);
-  w.Field("cpu_percent", u.cpu_percent);
-  w.Field("memory_bytes", u.memory_bytes);
-  w.Field("memory_peak", u.memory_peak);
-  w.Field("receive_bytes", u.receive_bytes);
-  w.Field("transmit_bytes", u.transmit_bytes);
-  w.Close('}');
-}
-
-Usage ReadUsage(const json::object& o) {
-  Fields f(o);
-  Usage u;
-  f.Integer("cpu_millis", u.cpu_millis);
-  f.Integer("cpu_percent", u.cpu_percent);
-  f.Integer("memory_bytes", u.memory_bytes);
-  f.Integer("memory_peak", u.memory_peak);
-  f.Integer("receive_bytes", u.receive_bytes);
-  f.Integer("transmit_bytes", u.transmit_bytes);
-  return u;
-}
-
-std::int64_t Millis(SysTime t) { return t.time_since_epoch().count(); }
-
-void ReadTime(Fields& f, std::string_view name, SysTime& into) {
-  std::int64_t millis = 0;
-  f.Integer(name, millis);
-  into = SysTime{std::chrono::milliseconds{millis}};
-}
-
-void WriteTimeOrNull(JsonWriter& w, std::string_view name, SysTime t) {
-  w.Name(name);
-  if (t == SysTime{}) {
-    w.Null();
-  } else {
-    w.Value(FormatRfc3339(t));
-  }
+  WriteCluster(w, s);
 }
 
 std::string_view StateOf(const TrainJob& job) {
@@ -157,8 +119,7 @@ std::string_view StateOf(const TrainJob& job) {
 void WriteKeysOfLaterFeatures(JsonWriter& w) {
   for (const std::string_view key : {"docker_image", "volume_type", "volume_path", "mount_path",
                                      "hdfs_krb_account", "hdfs_endpoint", "hyperparameters_name",
-                                     "hyperparameters_goal", "hyperparameters_params",
-                                     "cluster_name", "cluster_env_var", "service_port"}) {
+                                     "hyperparameters_goal", "hyperparameters_params"}) {
     w.Field(key, "");
   }
   w.Field("mount_read_only", false);
@@ -170,6 +131,7 @@ void WriteTrainJob(JsonWriter& w, const TrainJob& job, std::string_view org_name
   w.Open('{');
   WriteSpec(w, s);
   WriteKeysOfLaterFeatures(w);
+  WriteClusterOf(w, job);
   w.Field("org_id", job.meta.org.str());
   w.Field("org_name", org_name);
   w.Field("state", StateOf(job));
@@ -221,6 +183,7 @@ Result<TrainJobSpec> DecodeTrainJobRequest(std::string_view body) {
   TrainJobSpec spec;
   ReadSpec(f, spec);
   CML_RETURN_IF_ERROR(ReadPriorityClass(f, spec));
+  CML_RETURN_IF_ERROR(ReadClusterSpec(object, spec));
   for (const std::string_view name : kNotAvailable) {
     if (f.Present(name)) spec.not_available.emplace_back(name);
   }
@@ -287,10 +250,9 @@ std::string EncodeEvents(std::string_view object_name, const std::vector<Event>&
   return json::serialize(json::object{{"events", std::move(out)}, {"recommend", json::array{}}});
 }
 
-std::string EncodeMetrics(const TrainJob& job) {
-  const Usage& u = job.record.usage;
-  const bool running = job.record.state == TrainJobState::kRunning;
-  return json::serialize(json::object{{"cpu", running ? job.record.usage.cpu_percent : 0},
+std::string EncodeMetrics(const Usage& u, Alive alive) {
+  const bool running = alive == Alive::kYes;
+  return json::serialize(json::object{{"cpu", running ? u.cpu_percent : 0},
                                       {"memory", running ? u.memory_bytes : 0},
                                       {"network_receive", u.receive_bytes},
                                       {"network_transmit", u.transmit_bytes},
@@ -324,6 +286,7 @@ Status ResourceCodec<TrainJob>::FromWish(std::string_view text, TrainJob& job) {
   Fields f(object);
   ReadSpec(f, job.wish.spec);
   if (const Status s = ReadPriorityClass(f, job.wish.spec); !s.ok()) return NotOurs(s.error());
+  if (const Status s = ReadClusterSpec(object, job.wish.spec); !s.ok()) return NotOurs(s.error());
   if (const auto* defaults = object.if_contains("defaults"); defaults && defaults->is_array()) {
     for (const json::value& name : defaults->get_array()) {
       if (name.is_string()) job.wish.spec.defaults.emplace_back(name.get_string());
@@ -368,6 +331,11 @@ std::string ResourceCodec<TrainJob>::Record(const TrainJob& job) {
   w.Field("ended", Millis(r.ended));
   WriteUsage(w, r.usage);
   if (r.exit_code) w.Field("exit_code", *r.exit_code);
+  if (!r.replicas.empty()) {
+    w.Name("replicas").Open('[');
+    for (const Replica& replica : r.replicas) StoreReplica(w, replica);
+    w.Close(']');
+  }
   w.Close('}');
   return w.Take();
 }
@@ -405,9 +373,10 @@ Status ResourceCodec<TrainJob>::FromRecord(std::string_view text, TrainJob& job)
   r.state = *parsed_state;
   r.starts = static_cast<std::uint64_t>(starts);
   r.incarnation = static_cast<std::uint64_t>(incarnation);
-  if (const auto* gpus = object.if_contains("gpus"); gpus && gpus->is_array()) {
-    for (const json::value& gpu : gpus->get_array()) {
-      if (gpu.is_int64()) r.placement.gpus.push_back(static_cast<int>(gpu.get_int64()));
+  ReadGpus(object, r.placement.gpus);
+  if (const auto* replicas = object.if_contains("replicas"); replicas && replicas->is_array()) {
+    for (const json::value& replica : replicas->get_array()) {
+      if (replica.is_object()) r.replicas.push_back(LoadReplica(replica.get_object()));
     }
   }
   if (const auto* usage = object.if_contains("usage"); usage && usage->is_object()) {

@@ -29,7 +29,8 @@ struct NamedTrainJob {
 std::string EncodeTrainJobs(const std::vector<NamedTrainJob>& jobs, std::string_view next_page = "");
 
 std::string EncodeEvents(std::string_view object_name, const std::vector<Event>& events);
-std::string EncodeMetrics(const TrainJob& job);
+enum class Alive { kNo, kYes };
+std::string EncodeMetrics(const Usage& usage, Alive alive);  // of a job or of one replica
 
 template <>
 struct ResourceCodec<TrainJob> {

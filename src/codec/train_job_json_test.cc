@@ -61,12 +61,74 @@ TEST(TrainJobJsonTest, TheAnswerHasTheKeysOfBothClients) {
 
 TEST(TrainJobJsonTest, RequestsAreReadWithTheQuirksOfTheClients) {
   const auto spec = DecodeTrainJobRequest(R"({"job_name": "a", "gpu_limit": "2", "cpu_limit": 4, "save_mode": 0,
-      "enable_rank": 1, "unknown": [], "docker_image": null, "ps_count": 1, "env": {"N": 5}})").value();
+      "enable_rank": 1, "unknown": [], "docker_image": null, "gpu_memory": "1G", "env": {"N": 5}})").value();
   EXPECT_EQ(spec.gpu_limit, 2);
   EXPECT_EQ(spec.cpu_limit, "4");
   EXPECT_FALSE(spec.save_mode);
   EXPECT_EQ(spec.env.at("N"), "5");
-  EXPECT_EQ(spec.not_available, std::vector<std::string>{"ps_count"});
+  EXPECT_EQ(spec.not_available, std::vector<std::string>{"gpu_memory"});
+}
+
+TEST(TrainJobJsonTest, AClusterIsReadInAllItsForms) {
+  for (const char* body : {R"({"cluster_spec": {"worker": {"count": "2", "cpu_limit": 4, "gpu_type": null}, "ps": {}}})",
+                           R"({"cluster_spec": "{\"worker\": {\"count\": 2, \"cpu_limit\": \"4\"}, \"ps\": {}}"})"}) {
+    const auto spec = DecodeTrainJobRequest(body);
+    ASSERT_TRUE(spec.ok()) << spec.error().message();
+    EXPECT_EQ(spec.value().cluster_spec.at("worker"), (TaskSpec{.count = 2, .cpu_limit = "4"}));
+    EXPECT_EQ(spec.value().cluster_spec.at("ps"), TaskSpec{});
+  }
+  EXPECT_EQ(DecodeTrainJobRequest(R"({"ps_count": 1, "worker_count": "2", "cluster_spec": ""})").value().worker_count, 2);
+  for (const char* body : {R"({"cluster_spec": []})", R"({"cluster_spec": "no"})", R"({"cluster_spec": {"ps": 1}})",
+                           R"({"cluster_spec": {"ps": {"count": "x"}}})"}) {
+    const auto spec = DecodeTrainJobRequest(body);
+    ASSERT_FALSE(spec.ok()) << body;
+    EXPECT_EQ(spec.error().message().substr(0, 13), "cluster_spec:");
+  }
+}
+
+TrainJob Distributed() {
+  TrainJob job = Job();
+  job.wish.spec.ps_count = 1;
+  job.wish.spec.worker_count = 1;
+  job.wish.spec.max_restarts = 2;
+  job.wish.spec.cluster_spec["unused"] = {.count = 0, .gpu_limit = 1, .task_args = "--a"};
+  job.record.replicas.resize(2);
+  job.record.replicas[0].status.role = "chief";
+  job.record.replicas[0].placement = {"n", {1}, "v100", "127.0.0.1", 20'000};
+  job.record.replicas[1].status.role = "ps";
+  job.record.replicas[1].status.state = RunState::kFailed;
+  job.record.replicas[1].status.restarts = 2;
+  job.record.replicas[1].status.exit_code = 9;
+  job.record.replicas[1].status.usage.cpu_millis = 5;
+  job.record.replicas[1].placement = {"n", {}, "", "127.0.0.1", 20'001};
+  return job;
+}
+
+TEST(TrainJobJsonTest, ReplicasComeBackAsTheyWere) {
+  const TrainJob job = Distributed();
+  TrainJob back;
+  ASSERT_TRUE(ResourceCodec<TrainJob>::FromWish(ResourceCodec<TrainJob>::Wish(job), back).ok());
+  ASSERT_TRUE(ResourceCodec<TrainJob>::FromRecord(ResourceCodec<TrainJob>::Record(job), back).ok());
+  EXPECT_EQ(ResourceCodec<TrainJob>::Wish(back), ResourceCodec<TrainJob>::Wish(job));
+  EXPECT_EQ(ResourceCodec<TrainJob>::Record(back), ResourceCodec<TrainJob>::Record(job));
+  ASSERT_EQ(back.record.replicas.size(), 2U);
+  EXPECT_EQ(back.record.replicas[1].placement, job.record.replicas[1].placement);
+  EXPECT_EQ(back.record.replicas[1].status.exit_code, 9);
+  EXPECT_EQ(back.wish.spec.cluster_spec, job.wish.spec.cluster_spec);
+}
+
+TEST(TrainJobJsonTest, AClusterIsNamedAsItsJobAndShowsItsReplicas) {
+  TrainJob job = Distributed();
+  job.wish.spec.cluster_spec.clear();
+  const auto doc = Document::Parse(EncodeTrainJob(job, "default")).value();
+  EXPECT_EQ(doc.Get("cluster_name").Str(), "linear");
+  EXPECT_EQ(doc.Get("service_port").Str(), "20000");
+  EXPECT_EQ(Document::Parse(doc.Get("cluster_env_var").Str()).value().Get("cluster").Get("ps").At(0).Str(),
+            "127.0.0.1:20001");
+  EXPECT_EQ(doc.Get("replicas").At(1).Get("name").Str(), "ps-0");
+  EXPECT_EQ(doc.Get("replicas").At(1).Get("state").Str(), "failed");
+  EXPECT_EQ(doc.Get("replicas").At(0).Get("address").Str(), "127.0.0.1:20000");
+  EXPECT_FALSE(Document::Parse(EncodeTrainJob(Job(), "default")).value().Has("replicas"));
 }
 
 TEST(TrainJobJsonTest, WrongTypesAndBrokenTextsAreNamed) {

@@ -13,10 +13,21 @@ using admission::WaitKind;
 // starts, and each piece of news is a write.
 constexpr std::int64_t kExactPositions = 100;
 
-admission::GangAsk GangOf(const Limits& limits) {
-  admission::Ask ask;
-  ask.amounts = {limits.millicores, limits.memory_bytes, limits.gpus * admission::kWholeCard};
-  return {{1, ask}};
+// Replicas that ask for the same and stand together are one role: placements keep their order.
+admission::GangAsk GangOf(const std::vector<ReplicaAsk>& replicas) {
+  admission::GangAsk gang;
+  for (const ReplicaAsk& replica : replicas) {
+    admission::Ask ask;
+    const Limits& limits = replica.limits;
+    ask.amounts = {limits.millicores, limits.memory_bytes, limits.gpus * admission::kWholeCard};
+    if (limits.gpus > 0) ask.gpu_model = replica.gpu_model;
+    if (gang.empty() || gang.back().ask != ask) {
+      gang.push_back({1, ask});
+    } else {
+      ++gang.back().replicas;
+    }
+  }
+  return gang;
 }
 
 admission::WaitingGang WaitingFacts(const WaitingJob& job) {
@@ -25,8 +36,10 @@ admission::WaitingGang WaitingFacts(const WaitingJob& job) {
   gang.org = job.org;
   gang.priority = {job.priority, job.rank};
   gang.since = job.since;
-  gang.gang = GangOf(job.ask);
-  if (!job.selector_key.empty()) gang.gang[0].ask.selector[job.selector_key] = job.selector_value;
+  gang.gang = GangOf(job.replicas);
+  if (!job.selector_key.empty()) {
+    for (admission::RoleAsk& role : gang.gang) role.ask.selector[job.selector_key] = job.selector_value;
+  }
   return gang;
 }
 
@@ -34,9 +47,9 @@ admission::RunningGang RunningFacts(const ResourceId& id, const AdmissionDesk::H
   admission::RunningGang gang;
   gang.id = id;
   gang.org = held.org;
-  gang.gang = GangOf(held.limits);
+  gang.gang = GangOf(held.replicas);
   gang.started = now;  // matters for preemption alone
-  gang.placements = {held.placement};
+  gang.placements = held.placements;
   return gang;
 }
 
@@ -132,7 +145,7 @@ void AdmissionDesk::Leave(const ResourceId& id) {
 
 AdmissionDesk::Verdict AdmissionDesk::Ask(const ResourceId& id) const {
   const std::scoped_lock lock(mu_);
-  if (const auto it = held_.find(id); it != held_.end()) return {it->second.placement, ""};
+  if (const auto it = held_.find(id); it != held_.end()) return {it->second.placements, ""};
   if (!planner_) return {std::nullopt, "the cluster's nodes are not known yet"};
   if (!waiting_.contains(id)) return {};
   return {std::nullopt, WithCordoned(Sentence(planner_->Explain(id)))};
@@ -146,7 +159,11 @@ AdmissionDesk::Counts AdmissionDesk::counts() const {
 ClusterBook AdmissionDesk::Book() const {
   const std::scoped_lock lock(mu_);
   ClusterBook book{nodes_, {}};
-  for (const auto& [id, held] : held_) book.shares.push_back({id, held.placement, held.limits});
+  for (const auto& [id, held] : held_) {
+    for (std::size_t i = 0; i < held.placements.size() && i < held.replicas.size(); ++i) {
+      book.shares.push_back({id, held.placements[i], held.replicas[i].limits});
+    }
+  }
   return book;
 }
 
@@ -185,7 +202,7 @@ std::vector<ResourceId> AdmissionDesk::Replan() {
   std::vector<ResourceId> started;
   for (admission::Start& start : planner_->Decide(admission::Seek::kFreeRoom).starts) {
     const auto it = waiting_.find(start.id);
-    held_[start.id] = {it->second.org, std::move(start.placements.at(0)), it->second.ask};
+    held_[start.id] = {it->second.org, std::move(start.placements), it->second.replicas};
     waiting_.erase(it);
     started.push_back(start.id);
   }

@@ -24,12 +24,18 @@
 
 namespace cml::control {
 
+// What one replica asks for.
+struct ReplicaAsk {
+  Limits limits;
+  std::string gpu_model;  // empty: any
+};
+
 struct WaitingJob {
   ResourceId id;
   PriorityClass priority = PriorityClass::kPreferred;
   std::int64_t rank = 0;
   SysTime since{};
-  Limits ask;
+  std::vector<ReplicaAsk> replicas;          // in the order of roles; all start, or none
   std::string selector_key, selector_value;  // of a node's label; empty: any node
   OrgId org;
 };
@@ -45,16 +51,16 @@ class AdmissionDesk {
   void KeepFree(std::set<std::string> nodes);
   struct Held {
     OrgId org;
-    Placement placement;
-    Limits limits;
+    std::vector<Placement> placements;  // one per replica
+    std::vector<ReplicaAsk> replicas;
   };
   void Hold(const ResourceId& id, const Held& held);
   void Wait(const WaitingJob& job);  // a no-op for a job that waits or holds already
   void Leave(const ResourceId& id);
 
   struct Verdict {
-    std::optional<Placement> placement;
-    std::string reason;  // why it waits
+    std::optional<std::vector<Placement>> placements;  // one per replica
+    std::string reason;                                // why it waits
   };
   Verdict Ask(const ResourceId& id) const;
 

@@ -22,7 +22,7 @@ WaitingJob Job(const std::string& id, std::int64_t cores, std::int64_t gib, std:
   j.id = ResourceId{id};
   j.org = OrgId{"1"};
   j.since = SysTime{std::chrono::hours{1}};
-  j.ask = {.millicores = cores * 1000, .memory_bytes = gib << 30, .gpus = gpus, .processes = 0, .disk_bytes = 0};
+  j.replicas = {{{.millicores = cores * 1000, .memory_bytes = gib << 30, .gpus = gpus, .processes = 0, .disk_bytes = 0}, ""}};
   return j;
 }
 
@@ -32,13 +32,13 @@ TEST(AdmissionDeskTest, RoomThatIsGivenBackStartsTheNext) {
   AdmissionDesk desk([&](const ResourceId& id) { told.push_back(id.str()); }, clock);
   desk.Wait(Job("a", 1, 1));
   EXPECT_EQ(desk.Ask(ResourceId{"a"}).reason, "the cluster's nodes are not known yet");
-  desk.Hold(ResourceId{"old"}, {OrgId{"1"}, {"n1", {}}, Job("old", 1, 1).ask});
+  desk.Hold(ResourceId{"old"}, {OrgId{"1"}, {{"n1", {}}}, Job("old", 1, 1).replicas});
   desk.SetNodes({MakeNode(1, 4, 0)});
-  EXPECT_FALSE(desk.Ask(ResourceId{"a"}).placement);
+  EXPECT_FALSE(desk.Ask(ResourceId{"a"}).placements);
   EXPECT_EQ(desk.Ask(ResourceId{"a"}).reason, "1 CPU asked, 0 free");
   desk.Leave(ResourceId{"old"});
   EXPECT_EQ(told, std::vector<std::string>{"a"});
-  EXPECT_TRUE(desk.Ask(ResourceId{"a"}).placement);
+  EXPECT_TRUE(desk.Ask(ResourceId{"a"}).placements);
   desk.Leave(ResourceId{"a"});
   EXPECT_EQ(desk.counts().holding, 0U);
 }
@@ -49,7 +49,7 @@ TEST(AdmissionDeskTest, AReasonHasThePlaceInTheQueue) {
   desk.SetNodes({MakeNode(4, 8, 2)});
   desk.Wait(Job("a", 1, 1, 1));
   for (int i = 100; i < 300; ++i) desk.Wait(Job("j" + std::to_string(i), 1, 1, 2));
-  EXPECT_EQ(desk.Ask(ResourceId{"a"}).placement, (Placement{"n1", {0}}));
+  EXPECT_EQ(desk.Ask(ResourceId{"a"}).placements, (std::vector{Placement{"n1", {0}}}));
   EXPECT_EQ(desk.Ask(ResourceId{"j100"}).reason, "2 GPUs asked, 1 free");
   EXPECT_EQ(desk.Ask(ResourceId{"j101"}).reason, "2 GPUs asked, 1 free; 2nd in queue");
   EXPECT_EQ(desk.Ask(ResourceId{"j111"}).reason, "2 GPUs asked, 1 free; 12th in queue");
@@ -69,9 +69,9 @@ TEST(AdmissionDeskTest, AnOrganisationThatComesLateGetsTheNextRoom) {
   WaitingJob other = Job("b", 1, 1);
   other.org = OrgId{"2"};
   desk.Wait(other);
-  EXPECT_FALSE(desk.Ask(ResourceId{"b"}).placement);
+  EXPECT_FALSE(desk.Ask(ResourceId{"b"}).placements);
   desk.Leave(ResourceId{"a0"});
-  EXPECT_TRUE(desk.Ask(ResourceId{"b"}).placement) << "its organisation has nothing yet";
+  EXPECT_TRUE(desk.Ask(ResourceId{"b"}).placements) << "its organisation has nothing yet";
 }
 
 Node Named(const std::string& name) { return {name, 4000, 8LL << 30, {{0, "v100", "a"}}, {}}; }
@@ -85,8 +85,40 @@ Limits Ask(std::int64_t millicores, std::int64_t gpus) {
 WaitingJob Asking(const std::string& id, const Limits& ask) {
   WaitingJob job;
   job.id = ResourceId{id};
-  job.ask = ask;
+  job.replicas = {{ask, ""}};
   return job;
+}
+
+TEST(AdmissionDeskTest, AllReplicasOfAJobStartOrNone) {
+  FixedClock clock;
+  AdmissionDesk desk([](const ResourceId&) {}, clock);
+  desk.SetNodes({MakeNode(4, 8, 2)});
+  WaitingJob gang = Job("gang", 1, 1);
+  gang.replicas.push_back(Job("", 1, 1, 1).replicas[0]);
+  gang.replicas.push_back(Job("", 1, 1, 1).replicas[0]);
+  gang.replicas[2].gpu_model = "v100";
+  desk.Wait(Job("small", 2, 1));
+  desk.Wait(gang);
+  EXPECT_FALSE(desk.Ask(ResourceId{"gang"}).placements) << "two of three would fit";
+  desk.Leave(ResourceId{"small"});
+  const auto placed = desk.Ask(ResourceId{"gang"}).placements;
+  ASSERT_TRUE(placed);
+  ASSERT_EQ(placed->size(), 3U);
+  EXPECT_TRUE((*placed)[0].gpus.empty());
+  EXPECT_NE((*placed)[1].gpus, (*placed)[2].gpus);
+  EXPECT_EQ(desk.Book().shares.size(), 3U);
+}
+
+TEST(AdmissionDeskTest, AModelThatNobodyHasIsWaitedForWithThatReason) {
+  FixedClock clock;
+  AdmissionDesk desk([](const ResourceId&) {}, clock);
+  desk.SetNodes({MakeNode(4, 8, 2)});
+  WaitingJob job = Job("a", 1, 1, 1);
+  job.replicas[0].gpu_model = "p40";
+  desk.Wait(job);
+  const auto verdict = desk.Ask(ResourceId{"a"});
+  EXPECT_FALSE(verdict.placements);
+  EXPECT_NE(verdict.reason.find("p40"), std::string::npos) << verdict.reason;
 }
 
 class AdmissionDeskCordonTest : public ::testing::Test {
@@ -100,12 +132,12 @@ TEST_F(AdmissionDeskCordonTest, ACordonedNodeGetsNothingNewAndKeepsWhatItHas) {
   desk_.SetNodes({Named("a"), Named("b")});
   desk_.Wait(Asking("first", Ask(1000, 1)));
   const auto first = desk_.Ask(ResourceId{"first"});
-  ASSERT_TRUE(first.placement);
-  const std::string home = first.placement->node;
+  ASSERT_TRUE(first.placements);
+  const std::string home = first.placements->front().node;
   desk_.KeepFree({home});
   desk_.Wait(Asking("second", Ask(1000, 0)));
-  EXPECT_EQ(desk_.Ask(ResourceId{"second"}).placement->node, home == "a" ? "b" : "a");
-  EXPECT_EQ(desk_.Ask(ResourceId{"first"}).placement->node, home);
+  EXPECT_EQ(desk_.Ask(ResourceId{"second"}).placements->front().node, home == "a" ? "b" : "a");
+  EXPECT_EQ(desk_.Ask(ResourceId{"first"}).placements->front().node, home);
 }
 
 TEST_F(AdmissionDeskCordonTest, AJobThatWaitsForACordonedNodeSaysSoAndStartsWhenItIsBack) {

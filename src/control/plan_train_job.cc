@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "control/judge_run.h"
+#include "control/track_replicas.h"
 #include "core/train_job_usage.h"
 
 namespace cml::control {
@@ -15,9 +19,16 @@ Event Say(SysTime now, EventType type, std::string reason, std::string message) 
   return {now, now, 1, type, std::move(reason), std::move(message)};
 }
 
-std::int64_t RetriesLeft(const TrainJob& job, bool lost) {
-  const std::int64_t budget = job.wish.spec.max_retries.value_or(lost ? kLostRunRetries : 0);
-  return budget - job.record.retries;
+// What failed through no fault of the program is tried again in any case.
+std::int64_t RetriesLeft(const TrainJob& job, const std::string& reason) {
+  const bool lost = reason == "RunLost" || reason == "PortLost";
+  const std::int64_t otherwise =
+      lost ? kLostRunRetries : job.record.replicas.empty() ? 0 : kDistributedRetries;
+  return job.wish.spec.max_retries.value_or(otherwise) - job.record.retries;
+}
+
+std::chrono::seconds EvaluatorWait(const TrainJob& job) {
+  return std::chrono::seconds(job.wish.spec.evaluator_wait.value_or(kEvaluatorWait));
 }
 
 // Can another try end in another way?
@@ -44,46 +55,65 @@ Record Enqueue(const TrainJob& job, SysTime now) {
   next.message.clear();
   next.exit_code.reset();
   next.placement = {};
+  next.replicas.clear();
   next.started = next.ended = SysTime{};
   next.usage = {};
   return {next, {Say(now, EventType::kNormal, "Enqueued", "waits for its turn")}};
 }
 
-Record Finish(const TrainJob& job, State to, const RunStatus& run, SysTime now) {
+Record Finish(const TrainJob& job, State to, const Judgement& judged, SysTime now) {
+  const RunStatus& run = judged.run;
   TrainJobRecord next = Moved(job, to, now);
+  std::vector<Event> events;
+  TrackReplicas(run.replicas, now, next, events);
   next.reason = run.reason;
   next.message = run.message;
   next.ended = now;
   if (!run.replicas.empty()) {
-    const ReplicaStatus& replica = run.replicas.front();
+    const ReplicaStatus& replica = run.replicas[judged.speaker.value_or(0)];
     next.exit_code = replica.exit_code;
-    next.usage = replica.usage;
-    if (replica.started != SysTime{}) next.started = replica.started;
+    next.usage = Sum(run.replicas);
+    if (replica.started != SysTime{} && next.replicas.empty()) next.started = replica.started;
     if (replica.ended != SysTime{}) next.ended = replica.ended;
   }
   const auto took = next.started == SysTime{} ? std::chrono::milliseconds{0} : next.ended - next.started;
   if (to == State::kCompleted) {
     next.message.clear();
-    return {next, {Say(now, EventType::kNormal, "Completed",
-                       fmt::format("ended with exit status 0 after {}", FormatDuration(took)))}};
+    events.push_back(Say(now, EventType::kNormal, "Completed",
+                         fmt::format("ended with exit status 0 after {}", FormatDuration(took))));
+  } else {
+    events.push_back(Say(now, EventType::kWarning, run.reason, run.message));
   }
-  return {next, {Say(now, EventType::kWarning, run.reason, run.message)}};
+  return {next, std::move(events)};
 }
 
-Record FailOrRetry(const TrainJob& job, const RunStatus& run, SysTime now) {
-  const bool lost = run.reason == "RunLost";
-  const ReplicaStatus* replica = run.replicas.empty() ? nullptr : &run.replicas.front();
-  if (IsPermanent(run, replica) || RetriesLeft(job, lost) <= 0) {
-    return Finish(job, State::kFailed, run, now);
+Record FailOrRetry(const TrainJob& job, const Judgement& judged, SysTime now) {
+  const RunStatus& run = judged.run;
+  const ReplicaStatus* replica = judged.speaker ? &run.replicas[*judged.speaker] : nullptr;
+  if (IsPermanent(run, replica) || RetriesLeft(job, run.reason) <= 0) {
+    return Finish(job, State::kFailed, judged, now);
   }
   TrainJobRecord next = Moved(job, State::kEnqueued, now);
+  std::vector<Event> events;
+  TrackReplicas(run.replicas, now, next, events);
   ++next.retries;
   next.reason = "Retrying";
   next.message = fmt::format("retry {} of {} after: {}", next.retries,
-                             next.retries + RetriesLeft(job, lost) - 1, run.message);
+                             next.retries + RetriesLeft(job, run.reason) - 1, run.message);
   next.placement = {};
-  return {next, {Say(now, EventType::kWarning, run.reason, run.message),
-                 Say(now, EventType::kNormal, "Retrying", next.message)}};
+  next.replicas.clear();
+  events.push_back(Say(now, EventType::kWarning, run.reason, run.message));
+  events.push_back(Say(now, EventType::kNormal, "Retrying", next.message));
+  return {next, std::move(events)};
+}
+
+// "node a", "nodes a, b".
+std::string NodesOf(const std::vector<Placement>& placements) {
+  std::vector<std::string> nodes;
+  for (const Placement& p : placements) {
+    if (std::find(nodes.begin(), nodes.end(), p.node) == nodes.end()) nodes.push_back(p.node);
+  }
+  return fmt::format("{} {}", nodes.size() > 1 ? "nodes" : "node", fmt::join(nodes, ", "));
 }
 
 bool HoldsRun(State s) { return s == State::kCreating || s == State::kRunning; }
@@ -114,12 +144,13 @@ TrainJobAction PlanDeleted(const TrainJobView& v) {
 TrainJobAction PlanStopped(const TrainJobView& v) {
   if (v.run && !HoldsRun(v.job.record.state)) return RemoveRun{};
   if (v.run && !HasEnded(*v.run)) return StopRun{};
-  if (v.run && v.run->state == RunState::kSucceeded) {
-    return WithUsage(Finish(v.job, State::kCompleted, *v.run, v.now), v);
+  Judgement ended;
+  if (v.run) ended = JudgeRun(*v.run, std::chrono::seconds(0), v.now);
+  if (v.run && ended.run.state == RunState::kSucceeded) {
+    return WithUsage(Finish(v.job, State::kCompleted, ended, v.now), v);
   }
-  RunStatus ended = v.run.value_or(RunStatus{});
-  ended.reason = v.job.wish.stop_reason;
-  ended.message = v.job.wish.stop_message;
+  ended.run.reason = v.job.wish.stop_reason;
+  ended.run.message = v.job.wish.stop_message;
   return WithUsage(Finish(v.job, State::kFailed, ended, v.now), v);
 }
 
@@ -128,12 +159,14 @@ TrainJobAction PlanWaiting(const TrainJobView& v) {
   if (v.admitted) {
     TrainJobRecord next = Moved(job, State::kCreating, v.now);
     ++next.incarnation;
-    next.placement = *v.admitted;
+    next.placement = v.admitted->front();
+    if (v.admitted->size() > 1) next.replicas = PlacedReplicas(RolesOf(job.wish.spec), *v.admitted);
     next.limits = v.reserve;
     next.reason = "Creating";
     next.message.clear();
+    const std::string tasks = v.admitted->size() > 1 ? fmt::format("{} tasks ", v.admitted->size()) : "";
     return Record{next, {Say(v.now, EventType::kNormal, "Creating",
-                             fmt::format("placed on node {}", v.admitted->node))}};
+                             fmt::format("{}placed on {}", tasks, NodesOf(*v.admitted)))}};
   }
   const bool said = job.record.message == v.wait_reason || v.wait_reason.empty();
   if (said) return Nothing{};
@@ -154,37 +187,44 @@ std::string_view StepOf(std::string_view message) {
 }
 
 // Progress is told by the message as it comes; what becomes an event is the next step alone.
-TrainJobAction PlanPending(const TrainJobView& v) {
-  const TrainJob& job = v.job;
-  if (v.run->message.empty() || v.run->message == job.record.message) return Nothing{};
-  TrainJobRecord next = job.record;
-  const bool step = next.reason != v.run->reason || StepOf(next.message) != StepOf(v.run->message);
-  next.reason = v.run->reason;
-  next.message = v.run->message;
-  Record r{next, {}};
-  if (step) r.events.push_back(Say(v.now, EventType::kNormal, next.reason, next.message));
+TrainJobAction PlanPending(const TrainJobView& v, const RunStatus& run) {
+  Record r{v.job.record, {}};
+  const News news = TrackReplicas(run.replicas, v.now, r.next, r.events);
+  const bool said = run.message.empty() || run.message == v.job.record.message;
+  if (said && news == News::kNone) return Nothing{};
+  if (!said) {
+    const bool step = r.next.reason != run.reason || StepOf(r.next.message) != StepOf(run.message);
+    r.next.reason = run.reason;
+    r.next.message = run.message;
+    if (step) r.events.push_back(Say(v.now, EventType::kNormal, r.next.reason, r.next.message));
+  }
   return r;
 }
 
-TrainJobAction PlanRunning(const TrainJobView& v) {
+TrainJobAction PlanRunning(const TrainJobView& v, const RunStatus& run) {
   const TrainJob& job = v.job;
-  const ReplicaStatus* replica = v.run->replicas.empty() ? nullptr : &v.run->replicas.front();
   if (job.record.state == State::kCreating) {
-    TrainJobRecord next = Moved(job, State::kRunning, v.now);
-    next.reason = "Started";
-    next.message.clear();
-    next.started = replica && replica->started != SysTime{} ? replica->started : v.now;
-    return Record{next, {Say(v.now, EventType::kNormal, "Started",
-                             fmt::format("runs on node {}", next.placement.node))}};
+    Record r{Moved(job, State::kRunning, v.now), {}};
+    TrackReplicas(run.replicas, v.now, r.next, r.events);
+    r.next.reason = "Started";
+    r.next.message.clear();
+    const bool alone = run.replicas.size() == 1 && run.replicas.front().started != SysTime{};
+    r.next.started = alone ? run.replicas.front().started : v.now;
+    const std::string all = run.replicas.size() > 1 ? fmt::format("all {} tasks run", run.replicas.size())
+                                                    : "runs on node " + r.next.placement.node;
+    r.events.push_back(Say(v.now, EventType::kNormal, "Started", all));
+    return r;
   }
+  Record r{job.record, {}};
+  const bool news = TrackReplicas(run.replicas, v.now, r.next, r.events) == News::kSome ||
+                    (run.replicas.size() > 1 && r.next.message != run.message);
+  if (run.replicas.size() > 1) r.next.message = run.message;
   // Usage is news of its own, but no event.
-  if (replica && replica->usage.cpu_millis != job.record.usage.cpu_millis &&
-      v.now - job.meta.updated >= kUsageEvery) {
-    TrainJobRecord next = job.record;
-    next.usage = replica->usage;
-    return Record{next, {}};
-  }
-  return Nothing{};
+  const Usage used = Sum(run.replicas);
+  const bool usage = !run.replicas.empty() && used.cpu_millis != job.record.usage.cpu_millis && v.now - job.meta.updated >= kUsageEvery;
+  if (!news && !usage) return Nothing{};
+  r.next.usage = used;
+  return r;
 }
 
 TrainJobAction PlanActive(const TrainJobView& v) {
@@ -192,12 +232,15 @@ TrainJobAction PlanActive(const TrainJobView& v) {
     if (v.job.record.state == State::kCreating) return EnsureRun{};
     return LostByBackend(v.job, v.now);
   }
-  switch (v.run->state) {
-    case RunState::kPending: return PlanPending(v);
-    case RunState::kRunning: return PlanRunning(v);
-    case RunState::kSucceeded:
-      return WithUsage(Finish(v.job, State::kCompleted, *v.run, v.now), v);
-    case RunState::kFailed: return WithUsage(FailOrRetry(v.job, *v.run, v.now), v);
+  const Judgement judged = JudgeRun(*v.run, EvaluatorWait(v.job), v.now);
+  if (judged.rest == Judgement::Rest::kToStop) return StopRun{};
+  switch (judged.run.state) {
+    case RunState::kPending:
+      // One that restarts in place does not take the job back to where it was created.
+      return v.job.record.state == State::kRunning ? PlanRunning(v, judged.run) : PlanPending(v, judged.run);
+    case RunState::kRunning: return PlanRunning(v, judged.run);
+    case RunState::kSucceeded: return WithUsage(Finish(v.job, State::kCompleted, judged, v.now), v);
+    case RunState::kFailed: return WithUsage(FailOrRetry(v.job, judged, v.now), v);
   }
   return Nothing{};
 }
@@ -208,14 +251,14 @@ Record RefusedByBackend(const TrainJob& job, const std::string& why, SysTime now
   RunStatus run;
   run.reason = "StartFailed";
   run.message = why;
-  return Finish(job, State::kFailed, run, now);
+  return Finish(job, State::kFailed, {run, std::nullopt}, now);
 }
 
 Record LostByBackend(const TrainJob& job, SysTime now) {
   RunStatus run;
   run.reason = "RunLost";
   run.message = "nobody knows how the run ended: its machine or its guard process was killed";
-  Record record = FailOrRetry(job, run, now);
+  Record record = FailOrRetry(job, {run, std::nullopt}, now);
   record.usage = UsageWithoutTrace(job);
   return record;
 }

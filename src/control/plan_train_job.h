@@ -18,7 +18,8 @@ namespace cml::control {
 struct TrainJobView {
   const TrainJob& job;
   std::optional<RunStatus> run;         // of the record's incarnation, observed just now
-  std::optional<Placement> admitted;    // where admission put it; nullopt: it waits
+  // Where admission put its replicas, ports included; nullopt: it waits.
+  std::optional<std::vector<Placement>> admitted;
   Limits reserve;                       // what it reserves when it is admitted
   std::string wait_reason;              // one sentence, when it waits
   SysTime now;

@@ -31,7 +31,7 @@ class PlanTrainJobTest : public ::testing::Test {
 
   TrainJob job_;
   std::optional<RunStatus> run_;
-  std::optional<Placement> admitted_;
+  std::optional<std::vector<Placement>> admitted_;
   std::string wait_;
   SysTime now_{1h};
 };
@@ -52,11 +52,11 @@ TEST_F(PlanTrainJobTest, AWaitingJobSaysWhyOnceAndThenIsQuiet) {
 
 TEST_F(PlanTrainJobTest, IntentIsRecordedBeforeTheRunIsMade) {
   job_.record.state = State::kEnqueued;
-  admitted_ = Placement{"here", {1}};
+  admitted_ = {Placement{"here", {1}}};
   const Record r = PlannedRecord();
   EXPECT_EQ(r.next.state, State::kCreating);
   EXPECT_EQ(r.next.incarnation, 1U);
-  EXPECT_EQ(r.next.placement, *admitted_);
+  EXPECT_EQ(r.next.placement, admitted_->front());
   job_.record = r.next;
   EXPECT_TRUE(std::holds_alternative<EnsureRun>(Plan()));
 }
@@ -144,7 +144,7 @@ TEST_F(PlanTrainJobTest, WhatARetryCannotMendEndsTheJob) {
 TEST_F(PlanTrainJobTest, ARetryRemovesTheOldRunFirst) {
   job_.record.state = State::kEnqueued;
   job_.record.incarnation = 1;
-  admitted_ = Placement{"here", {}};
+  admitted_ = {Placement{"here", {}}};
   RunEnds(RunState::kFailed, "RunLost", 137);
   EXPECT_TRUE(std::holds_alternative<RemoveRun>(Plan()));
 }
@@ -211,12 +211,14 @@ TEST_F(PlanTrainJobTest, EveryEndCarriesWhatEachReplicaUsed) {
       ReplicaStatus replica;
       replica.role = "worker";
       replica.index = i;
+      replica.state = state;
       replica.reason = reason;
       replica.started = SysTime{10s + 1s * i};
       replica.ended = SysTime{20s};
       run_->replicas.push_back(replica);
     }
     run_->replicas.push_back({});  // one that never started
+    run_->replicas.back().state = state;
     return PlannedRecord().usage;
   };
   for (const auto& [state, reason] : {std::pair{RunState::kSucceeded, "Completed"}, {RunState::kFailed, "Error"},
@@ -287,7 +289,7 @@ TEST_F(PlanTrainJobTest, EveryPlannedMoveIsAllowedByTheStateMachine) {
       for (const bool has_run : {false, true}) {
         job_.record.state = s;
         job_.wish.starts = 2;
-        admitted_ = Placement{"here", {}};
+        admitted_ = {Placement{"here", {}}};
         run_ = has_run ? std::optional(RunStatus{rs, "Error", "x", false, {}}) : std::nullopt;
         const TrainJobAction action = Plan();
         const auto* record = std::get_if<Record>(&action);

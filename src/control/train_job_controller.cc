@@ -18,6 +18,14 @@ RunKey KeyOf(const TrainJob& job) { return {job.meta.id, job.record.incarnation}
 
 bool HoldsShare(TrainJobState s) { return s == TrainJobState::kCreating || s == TrainJobState::kRunning; }
 
+std::vector<ReplicaAsk> AsksOf(const TrainJob& job) {
+  std::vector<ReplicaAsk> all;
+  for (const RolePlan& role : RolesOf(job.wish.spec)) {
+    all.insert(all.end(), role.replicas, {role.limits, role.gpu_model});
+  }
+  return all;
+}
+
 // After a change: what runs tells when it changes again, everything else has its next step at once.
 Next AfterChange(const TrainJobRecord& now) {
   return now.state == TrainJobState::kRunning ? Next::Later(kLookAgain) : Next::Again();
@@ -31,7 +39,16 @@ Result<std::vector<ResourceId>> TrainJobController::Recover() {
   for (const ResourceId& id : unfinished) {
     CML_ASSIGN_OR_RETURN(const Stored stored, d_.jobs.Get(id));
     const TrainJobRecord& r = stored.value.record;
-    if (HoldsShare(r.state)) d_.desk.Hold(id, {stored.value.meta.org, r.placement, r.limits});
+    if (!HoldsShare(r.state)) continue;
+    const TrainJob& job = stored.value;
+    std::vector<Placement> placements;
+    for (const Replica& replica : r.replicas) placements.push_back(replica.placement);
+    if (placements.empty()) {
+      placements.push_back(r.placement);
+    } else {
+      d_.ports.Hold(id, placements);
+    }
+    d_.desk.Hold(id, {job.meta.org, std::move(placements), AsksOf(job)});
   }
   for (const RunKey& key : runs) {
     auto got = d_.jobs.Get(key.resource);
@@ -43,6 +60,7 @@ Result<std::vector<ResourceId>> TrainJobController::Recover() {
     CML_RETURN_IF_ERROR(d_.backend.Remove(key, Soon()));
   }
   CML_ASSIGN_OR_RETURN(std::vector<Node> nodes, d_.backend.Nodes(Soon()));
+  d_.ports.SetNodes(nodes);
   for (const Node& node : nodes) {
     for (const Gpu& gpu : node.gpus) gpu_models_[{node.name, gpu.index}] = gpu.model;
   }
@@ -53,7 +71,7 @@ Result<std::vector<ResourceId>> TrainJobController::Recover() {
 Result<Next> TrainJobController::Step(const ResourceId& id) {
   auto got = d_.jobs.Get(id);
   if (!got.ok() && got.error().code() == Code::kNotFound) {
-    d_.desk.Leave(id);
+    Leave(id);
     return Next::Done();
   }
   CML_ASSIGN_OR_RETURN(const Stored stored, std::move(got));
@@ -67,13 +85,9 @@ Result<Next> TrainJobController::Step(const ResourceId& id) {
   if (waits && !job.wish.deleted && !IsStopAsked(job)) {
     if (d_.held_back) view.wait_reason = d_.held_back(job.meta.org);
     if (view.wait_reason.empty()) {
-      JoinQueue(job);
-      auto verdict = d_.desk.Ask(id);
-      view.admitted = std::move(verdict.placement);
-      if (view.admitted) NameGpus(*view.admitted);
-      view.wait_reason = std::move(verdict.reason);
+      AskDesk(view);
     } else {
-      d_.desk.Leave(id);  // its place in the queue is by its age, so it is not lost
+      Leave(id);  // its place in the queue is by its age, so it is not lost
     }
   }
   return Act(stored, PlanTrainJob(view));
@@ -89,8 +103,28 @@ void TrainJobController::NameGpus(Placement& placement) const {
 void TrainJobController::JoinQueue(const TrainJob& job) {
   const TrainJobSpec& s = job.wish.spec;
   const std::int64_t rank = s.enable_rank != 0 && d_.rank_of ? d_.rank_of(job.meta.org) : s.enable_rank;
-  d_.desk.Wait({job.meta.id, s.priority_class, rank, job.record.since, LimitsOf(s),
+  d_.desk.Wait({job.meta.id, s.priority_class, rank, job.record.since, AsksOf(job),
                 s.node_selector_key, s.node_selector_value, job.meta.org});
+}
+
+// Whether there is room, and for a job of several replicas their addresses with it.
+void TrainJobController::AskDesk(TrainJobView& view) {
+  JoinQueue(view.job);
+  auto verdict = d_.desk.Ask(view.job.meta.id);
+  view.admitted = std::move(verdict.placements);
+  view.wait_reason = std::move(verdict.reason);
+  if (!view.admitted) return;
+  for (Placement& placement : *view.admitted) NameGpus(placement);
+  if (view.admitted->size() < 2) return;
+  if (const Status picked = d_.ports.Pick(view.job.meta.id, view.job.meta.org, *view.admitted); !picked.ok()) {
+    view.admitted.reset();
+    view.wait_reason = picked.error().message();
+  }
+}
+
+void TrainJobController::Leave(const ResourceId& id) {
+  d_.ports.Leave(id);
+  d_.desk.Leave(id);
 }
 
 Result<Next> TrainJobController::Act(const Stored& stored, const TrainJobAction& action) {
@@ -161,13 +195,13 @@ Status TrainJobController::Save(const Stored& stored, const Record& record) {
   if (told) told();
   // A share is given back when the store says so, not before.
   const bool held = HoldsShare(job.record.state) || IsFinal(record.next.state);
-  if (held && !HoldsShare(record.next.state)) d_.desk.Leave(job.meta.id);
+  if (held && !HoldsShare(record.next.state)) Leave(job.meta.id);
   return Ok{};
 }
 
 Status TrainJobController::EraseAll(const Stored& stored) {
   const TrainJob& job = stored.value;
-  d_.desk.Leave(job.meta.id);
+  Leave(job.meta.id);
   CML_RETURN_IF_ERROR(d_.backend.RemoveLogs(job.meta.id));
   CML_RETURN_IF_ERROR(d_.backend.RemoveCheckpoint(job.meta.id.str()));
   store::Alongside with;

@@ -11,6 +11,7 @@
 #include "backends/backend.h"
 #include "control/admission_desk.h"
 #include "control/plan_train_job.h"
+#include "control/port_book.h"
 #include "control/runner.h"
 #include "store/train_jobs.h"
 
@@ -22,6 +23,7 @@ class TrainJobController {
     store::TrainJobRows& jobs;
     backends::Backend& backend;
     AdmissionDesk& desk;
+    PortBook& ports;
     const Clock& clock;
     std::string package_installer;  // the program that installs packages inside a job
     store::LeaderToken leader{};
@@ -48,6 +50,8 @@ class TrainJobController {
   Status Save(const Stored& stored, const Record& record);
   Status EraseAll(const Stored& stored);
   void JoinQueue(const TrainJob& job);
+  void AskDesk(TrainJobView& view);
+  void Leave(const ResourceId& id);
   void NameGpus(Placement& placement) const;
 
   Deps d_;

@@ -41,6 +41,7 @@ class TrainJobControllerTest : public ::testing::Test {
   // A new process: all that it had in memory is gone, store and cluster are not.
   void Boot() {
     desk_ = std::make_unique<AdmissionDesk>([this](const ResourceId& id) { admitted_.push_back(id); }, clock_);
+    ports_ = std::make_unique<PortBook>();
     backend_ = std::make_unique<FakeBackend>(cluster_);
     backend_->OnChange([this](const RunKey& key) { told_.insert(key.resource); });
     leader_ = store_.BecomeLeader().value();
@@ -48,7 +49,7 @@ class TrainJobControllerTest : public ::testing::Test {
   }
   std::unique_ptr<TrainJobController> MakeController() {
     return std::make_unique<TrainJobController>(
-        TrainJobController::Deps{rows_, *backend_, *desk_, clock_, "installer", leader_});
+        TrainJobController::Deps{rows_, *backend_, *desk_, *ports_, clock_, "installer", leader_});
   }
 
   // Submitted as the service does it.
@@ -111,13 +112,14 @@ class TrainJobControllerTest : public ::testing::Test {
   std::set<ResourceId> told_;  // of whose runs the backend has said that they changed
   store::LeaderToken leader_{};
   std::unique_ptr<AdmissionDesk> desk_;
+  std::unique_ptr<PortBook> ports_;
   std::unique_ptr<FakeBackend> backend_;
   std::unique_ptr<TrainJobController> controller_;
 };
 
 TEST_F(TrainJobControllerTest, EnableRankMeansTheRankOfTheOrganisation) {
   controller_ = std::make_unique<TrainJobController>(
-      TrainJobController::Deps{rows_, *backend_, *desk_, clock_, "installer", leader_,
+      TrainJobController::Deps{rows_, *backend_, *desk_, *ports_, clock_, "installer", leader_,
                                [](const OrgId& org) { return org == OrgId{"2"} ? 3 : 1; }});
   const ResourceId fills = Submit("fills");
   Settle(fills);
@@ -129,11 +131,11 @@ TEST_F(TrainJobControllerTest, EnableRankMeansTheRankOfTheOrganisation) {
   ASSERT_TRUE(rows_.Create(high, {}).ok());
   Settle(low);
   Settle(high.meta.id);
-  EXPECT_FALSE(desk_->Ask(low).placement);
+  EXPECT_FALSE(desk_->Ask(low).placements);
   Delete(fills);
   Settle(fills);
-  EXPECT_TRUE(desk_->Ask(high.meta.id).placement);
-  EXPECT_FALSE(desk_->Ask(low).placement);
+  EXPECT_TRUE(desk_->Ask(high.meta.id).placements);
+  EXPECT_FALSE(desk_->Ask(low).placements);
 }
 
 TEST_F(TrainJobControllerTest, OneStepIsOneAction) {
@@ -401,7 +403,7 @@ TEST_F(TrainJobControllerTest, AWriteThatFailsIsRepeatedWithItsUsage) {
 
 TEST_F(TrainJobControllerTest, NothingStartsThatTheBudgetForbids) {
   std::string no = "no money is left";
-  TrainJobController::Deps deps{rows_, *backend_, *desk_, clock_, "installer", leader_};
+  TrainJobController::Deps deps{rows_, *backend_, *desk_, *ports_, clock_, "installer", leader_};
   deps.held_back = [&](const OrgId&) { return no; };
   controller_ = std::make_unique<TrainJobController>(std::move(deps));
   ASSERT_TRUE(controller_->Recover().ok());

@@ -35,16 +35,26 @@ if [ $status -ne 0 ]; then
 fi
 )sh";
 
+// What a replica that runs again finds in its layer is not installed again.
 constexpr std::string_view kInstall = R"sh(
-python /job/etc/install_packages.py --layer /job/layer{packages} 2>&1 | tee /tmp/.install.log
-status=${{PIPESTATUS[0]}}
-if [ $status -ne 0 ]; then
-  fail PackageError "$(tail -n 1 /tmp/.install.log)"
-  exit $status
+if [ ! -e /job/status/installed ]; then
+  python /job/etc/install_packages.py --layer /job/layer{packages} 2>&1 | tee /tmp/.install.log
+  status=${{PIPESTATUS[0]}}
+  if [ $status -ne 0 ]; then
+    fail PackageError "$(tail -n 1 /tmp/.install.log)"
+    exit $status
+  fi
+  rm -f /tmp/.install.log
+  : >/job/status/installed
 fi
-rm -f /tmp/.install.log
 export PYTHONPATH=/job/layer${{PYTHONPATH:+:$PYTHONPATH}}
 export PATH=/job/layer/bin:$PATH
+)sh";
+
+// The guard of a distributed job's replica keeps its port until its program begins.
+constexpr std::string_view kBegin = R"sh(
+: >/job/status/started
+while [ -e /job/status/holds_port ]; do sleep 0.01; done
 )sh";
 
 // Only after a failure is it worth the time to look whether the module is there at all.
@@ -62,10 +72,12 @@ fi
 exit $status
 )sh";
 
-std::string Args(const TrainJobSpec& spec) {
+std::string Args(const TrainJobSpec& spec, const RolePlan& role) {
   std::string out;
-  for (const std::string& word : SplitWords(spec.job_args).value_or(std::vector<std::string>{})) {
-    out += ' ' + ShellQuote(word);
+  for (const std::string& line : {spec.job_args, role.args}) {
+    for (const std::string& word : SplitWords(line).value_or(std::vector<std::string>{})) {
+      out += ' ' + ShellQuote(word);
+    }
   }
   if (!spec.job_dir.empty()) {
     // Inside a job the platform's buckets are folders; other schemes are the program's business.
@@ -76,7 +88,9 @@ std::string Args(const TrainJobSpec& spec) {
   return out;
 }
 
-std::string Script(const TrainJobSpec& spec) {
+enum class Kind { kAlone, kOneOfMany };
+
+std::string Script(const TrainJobSpec& spec, const RolePlan& role, Kind kind) {
   std::string script(kHead);
   if (!spec.prepare_command.empty()) script += kPrepare;
   const auto uris = PackageUris(spec);
@@ -87,10 +101,25 @@ std::string Script(const TrainJobSpec& spec) {
     }
     script += fmt::format(kInstall, fmt::arg("packages", packages));
   }
+  if (kind == Kind::kOneOfMany) script += kBegin;
   // A shell of its own: whatever the command does to it (exec, trap, set -e), ours goes on.
   if (!spec.docker_command.empty()) return script + "\nbash /job/etc/command.sh\nexit $?\n";
   return script + fmt::format(kModule, fmt::arg("module", ShellQuote(spec.module_name)),
-                              fmt::arg("args", Args(spec)));
+                              fmt::arg("args", Args(spec, role)));
+}
+
+// Who each replica is, where it is, and where it finds the others.
+void AddCluster(const TrainJob& job, RunSpec& run) {
+  const Cluster cluster = ClusterOf(job);
+  for (const Replica& replica : job.record.replicas) {
+    run.placements.push_back(replica.placement);
+    for (Role& role : run.roles) {
+      if (role.name != replica.status.role) continue;
+      auto env = ClusterVariables(cluster, role.name, replica.status.index);
+      env["CLOUDML_REPLICA"] = ReplicaNameOf(replica.status);
+      role.replica_env.push_back(std::move(env));
+    }
+  }
 }
 
 // Nothing before or behind its command: no script around it is needed.
@@ -121,8 +150,16 @@ RunSpec PlanTrainJobRun(const TrainJob& job, std::string_view package_installer)
   run.kind = RunKind::kBatch;
   run.display_name = spec.job_name;
   run.runtime = {spec.framework, spec.framework_version};
-  const bool plain = IsPlainCommand(spec);
-  if (!plain) run.files["run.sh"] = Script(spec);
+  const std::vector<RolePlan> roles = RolesOf(spec);
+  const Kind kind = IsDistributed(roles) ? Kind::kOneOfMany : Kind::kAlone;
+  const bool plain = kind == Kind::kAlone && IsPlainCommand(spec);
+  // A script of its own only for a role with arguments of its own.
+  const auto script_of = [](const RolePlan& role) {
+    return role.args.empty() ? std::string("run.sh") : "run-" + role.name + ".sh";
+  };
+  for (const RolePlan& role : roles) {
+    if (!plain) run.files[script_of(role)] = Script(spec, role, kind);
+  }
   if (!spec.docker_command.empty()) run.files["command.sh"] = spec.docker_command + "\n";
   if (!spec.prepare_command.empty()) run.files["prepare.sh"] = spec.prepare_command + "\n";
   if (!spec.finish_command.empty()) run.files["finish.sh"] = spec.finish_command + "\n";
@@ -136,19 +173,32 @@ RunSpec PlanTrainJobRun(const TrainJob& job, std::string_view package_installer)
   run.checkpoint_key = job.meta.id.str();
   run.wall_seconds = spec.wall_time_limit;
 
-  Role role;
-  role.name = "worker";
-  role.command = {"bash", plain ? "/job/etc/command.sh" : "/job/etc/run.sh"};
-  role.env = spec.env;
-  role.env["CLOUD_ML_JOB_ID"] = job.meta.id.str();
-  role.env["CLOUDML_JOB_NAME"] = spec.job_name;
-  role.env["CLOUDML_ORG_ID"] = job.meta.org.str();
-  role.env["CLOUDML_REPLICA"] = "worker-0";
-  role.env["CLOUDML_CHECKPOINT_DIR"] = "/job/checkpoint";
-  role.env["PYTHONUNBUFFERED"] = "1";
-  role.limits = job.record.limits;
-  run.roles.push_back(std::move(role));
-  run.placements.push_back(job.record.placement);
+  for (const RolePlan& plan : roles) {
+    Role role;
+    role.name = plan.name;
+    role.replicas = plan.replicas;
+    role.command = {"bash", "/job/etc/" + (plain ? std::string("command.sh") : script_of(plan))};
+    role.env = spec.env;
+    role.env["CLOUD_ML_JOB_ID"] = job.meta.id.str();
+    role.env["CLOUDML_JOB_NAME"] = spec.job_name;
+    role.env["CLOUDML_ORG_ID"] = job.meta.org.str();
+    role.env["CLOUDML_CHECKPOINT_DIR"] = "/job/checkpoint";
+    role.env["PYTHONUNBUFFERED"] = "1";
+    if (kind == Kind::kAlone) {
+      role.env["CLOUDML_REPLICA"] = "worker-0";
+      role.limits = job.record.limits;
+    } else {
+      role.limits = plan.limits;
+      role.restarts = spec.max_restarts.value_or(kRestarts);
+      role.start_seconds = spec.start_timeout.value_or(kStartTimeout);
+    }
+    run.roles.push_back(std::move(role));
+  }
+  if (kind == Kind::kAlone) {
+    run.placements.push_back(job.record.placement);
+  } else {
+    AddCluster(job, run);
+  }
   return run;
 }
 

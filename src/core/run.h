@@ -54,7 +54,13 @@ struct Role {
   std::uint32_t replicas = 1;
   std::vector<std::string> command;
   std::map<std::string, std::string> env;
+  std::vector<std::map<std::string, std::string>> replica_env{};  // more, of each replica; may be empty
   Limits limits;
+  // How often a replica that ends with a status other than 0 is started again where it is, with
+  // its address and folder, before the replica counts as failed.
+  std::int64_t restarts = 0;
+  // A replica that has not come to its program so long after its start is ended; 0: no limit.
+  std::int64_t start_seconds = 0;
 };
 
 // Where admission put a replica. Recorded before the run is ensured.
@@ -62,6 +68,9 @@ struct Placement {
   std::string node;
   std::vector<int> gpus;  // indices on that node
   std::string gpu_model{};  // of those, as it was when they were given: what the bill says
+  // Where the other replicas of the run find it; port 0: nowhere.
+  std::string host{};
+  int port = 0;
   friend bool operator==(const Placement&, const Placement&) = default;
 };
 
@@ -97,7 +106,9 @@ struct Usage {
 // Reasons are machine-readable CamelCase words; these are the ones that all backends share.
 //   Completed, Error (exit status not 0), OutOfMemory, DiskLimit, WallTimeLimit, Stopped,
 //   RunLost (nobody knows how it ended: machine restarted, shim killed), StartFailed,
-//   PackageError and EnvironmentError (permanent: a retry cannot help), Preparing (pending)
+//   PortLost (somebody else has the replica's port), StartTimeout (hung before its program began),
+//   PackageError and EnvironmentError (permanent: a retry cannot help), Preparing (pending),
+//   Restarted (runs again, in place)
 struct ReplicaStatus {
   std::string role;
   std::uint32_t index = 0;
@@ -109,6 +120,7 @@ struct ReplicaStatus {
   SysTime started{};    // epoch: not yet
   SysTime ended{};
   Usage usage;
+  std::int64_t restarts = 0;  // in place
 };
 
 struct RunStatus {
@@ -131,6 +143,9 @@ struct Node {
   std::int64_t memory_bytes = 0;
   std::vector<Gpu> gpus;
   std::map<std::string, std::string> labels;
+  // Under which replicas of other nodes reach those on this one, whose ports the control plane
+  // gives out; empty: each replica has an address of its own.
+  std::string address{};
 };
 
 }  // namespace cml

@@ -118,20 +118,6 @@ std::vector<std::string> PackageUris(const TrainJobSpec& spec) {
   return uris;
 }
 
-Limits LimitsOf(const TrainJobSpec& spec) {
-  const auto amount = [](auto parse, const std::string& text) -> std::int64_t {
-    if (text.empty()) return 0;
-    const auto parsed = parse("", text);
-    return parsed.ok() ? parsed.value() : 0;
-  };
-  Limits limits;
-  limits.millicores = amount(ParseCpu, spec.cpu_limit);
-  limits.memory_bytes = amount(ParseMemory, spec.memory_limit);
-  limits.gpus = spec.gpu_limit;
-  limits.disk_bytes = amount(ParseMemory, spec.disk_limit);
-  return limits;
-}
-
 Reservation ReservationOf(const TrainJob& job) {
   const bool waits = !job.wish.deleted && job.wish.starts != job.record.starts;
   Reservation r{QuotaGroup::kTrain, {}};

@@ -17,6 +17,7 @@
 #include "base/id.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "core/cluster_spec.h"
 #include "core/quota.h"
 #include "core/resource.h"
 #include "core/run.h"
@@ -24,6 +25,16 @@
 namespace cml {
 
 enum class PriorityClass { kBestEffort, kPreferred, kGuaranteed };
+
+// One kind of task of a distributed job, as it was asked for (cloud_ml v1, 6.3).
+struct TaskSpec {
+  std::int64_t count = 1;
+  std::string cpu_limit{}, memory_limit{};  // empty: those of the job
+  std::optional<std::int64_t> gpu_limit{};
+  std::string gpu_type{};
+  std::string task_args{};  // behind job_args
+  friend bool operator==(const TaskSpec&, const TaskSpec&) = default;
+};
 
 // The request as it was accepted (cloud_ml v1, 6.1). Quantities stay as they were typed; the
 // service has validated them.
@@ -40,6 +51,9 @@ struct TrainJobSpec {
   std::string node_selector_key, node_selector_value;
   std::string fds_endpoint, fds_bucket;
   std::string tensorboard_logdir;
+  // A distributed job (6.3): counts, or kinds of tasks. Limits are per task.
+  std::int64_t ps_count = 0, worker_count = 0;
+  std::map<std::string, TaskSpec> cluster_spec;
   std::int64_t enable_rank = 0;
   bool save_mode = false;
   // Our extensions.
@@ -52,6 +66,12 @@ struct TrainJobSpec {
   // Whole-job retries. Not given: a run that was lost is retried kLostRunRetries times, one that
   // failed by itself never.
   std::optional<std::int64_t> max_retries;
+  // Of a distributed job; what is not given: the constants below, and with counts one chief and no
+  // evaluator.
+  std::optional<std::int64_t> chief_count, evaluator_count;
+  std::optional<std::int64_t> max_restarts;    // of each task in place, before the job is retried
+  std::optional<std::int64_t> start_timeout;   // seconds until each task's program must have begun
+  std::optional<std::int64_t> evaluator_wait;  // seconds that evaluators have after the chief's end
   std::string disk_limit;             // of the working directory
   std::vector<std::string> defaults;  // names of the fields that the server filled in
   // Fields that were sent and belong to features that are not there yet; never stored, as Validate
@@ -60,6 +80,11 @@ struct TrainJobSpec {
 };
 
 inline constexpr std::int64_t kLostRunRetries = 3;
+inline constexpr std::int64_t kDistributedRetries = 3;  // of a distributed job, whatever failed
+inline constexpr std::int64_t kRestarts = 5;
+inline constexpr std::int64_t kStartTimeout = 1800;
+inline constexpr std::int64_t kEvaluatorWait = 900;
+inline constexpr std::int64_t kMostReplicas = 256;
 
 struct TrainJobWish {
   TrainJobSpec spec;
@@ -85,6 +110,12 @@ bool CanMove(TrainJobState from, TrainJobState to) noexcept;
 std::string_view ToString(PriorityClass c);  // "guaranteed", "preferred", "best-effort"
 std::optional<PriorityClass> ParsePriorityClass(std::string_view s);
 
+// One replica of a distributed job: what was given to it, and how it is.
+struct Replica {
+  ReplicaStatus status;
+  Placement placement;
+};
+
 struct TrainJobRecord {
   TrainJobState state = TrainJobState::kInitial;
   SysTime since{};             // when the state was entered
@@ -94,10 +125,13 @@ struct TrainJobRecord {
   std::string reason;          // CamelCase word, also of the last event
   std::string message;         // one sentence: why it waits, how it ended
   std::optional<int> exit_code;
-  Placement placement;         // valid from kCreating on
-  Limits limits;               // what was reserved, defaults filled in
+  Placement placement;         // valid from kCreating on; of the first replica
+  Limits limits;               // what was reserved, defaults filled in; of all replicas together
   SysTime started{}, ended{};
-  Usage usage;                 // as last seen
+  Usage usage;                 // as last seen; of all replicas together
+  // From kCreating on, in the order of RolesOf. Empty for a job of one replica: then all is said
+  // above.
+  std::vector<Replica> replicas;
 };
 
 struct TrainJob {
@@ -133,8 +167,35 @@ std::optional<ObjectUri> ParseObjectUri(std::string_view uri);
 // "a,b" → the package uris of a spec, in order.
 std::vector<std::string> PackageUris(const TrainJobSpec& spec);
 
-// CPU, memory, GPUs and disk of a validated spec; what is absent stays 0.
+// CPU, memory, GPUs and disk of a validated spec, of all its replicas together; what is absent
+// stays 0.
 Limits LimitsOf(const TrainJobSpec& spec);
+
+// What a spec becomes: its roles, the chief's first, then worker, ps, evaluator, and others by
+// name. A job of one process has one role `worker` of one replica. Framework and version must be
+// known: they decide how the chief is called (training environment, section 2).
+struct RolePlan {
+  std::string name;
+  std::uint32_t replicas = 1;
+  Limits limits;          // of each
+  std::string gpu_model;  // empty: any
+  std::string args;       // behind job_args
+};
+std::vector<RolePlan> RolesOf(const TrainJobSpec& spec);
+
+bool AsksForCluster(const TrainJobSpec& spec);  // by any of the fields of 6.3
+std::int64_t ReplicaCount(const std::vector<RolePlan>& roles);
+inline bool IsDistributed(const std::vector<RolePlan>& roles) { return ReplicaCount(roles) > 1; }
+inline bool IsChief(std::string_view role) { return role == "chief" || role == "master"; }
+// Who is where, as the record says it; framework and input of the job for the variables.
+Cluster ClusterOf(const TrainJob& job);
+// "worker-1" → its two parts; nullopt: no such form.
+struct ReplicaId {
+  std::string role;
+  std::uint32_t index = 0;
+};
+std::optional<ReplicaId> ParseReplicaName(std::string_view text);
+std::string ReplicaNameOf(const ReplicaStatus& replica);
 
 // Checks every field by its rule (cloud_ml v1, section 5). kInvalidArgument; the message names the
 // field, the value, the rule and what to type instead.

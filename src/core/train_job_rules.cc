@@ -15,6 +15,7 @@ constexpr std::size_t kMostName = 63;      // a DNS label, as names become host 
 constexpr std::size_t kMostText = 65'536;  // job_args, commands, description
 constexpr std::size_t kMostUri = 4'096;
 constexpr std::size_t kMostEntries = 256;  // env, labels
+constexpr std::int64_t kLeastMemory = 16 << 20;
 
 constexpr bool IsLower(char c) { return c >= 'a' && c <= 'z'; }
 constexpr bool IsDigit(char c) { return c >= '0' && c <= '9'; }
@@ -182,8 +183,7 @@ Status CheckAmounts(const TrainJobSpec& spec) {
   }
   if (!spec.memory_limit.empty()) {
     CML_ASSIGN_OR_RETURN(const auto memory, ParseMemory("memory_limit", spec.memory_limit));
-    constexpr std::int64_t kLeast = 16 << 20;
-    if (memory < kLeast) {
+    if (memory < kLeastMemory) {
       return Wrong("memory_limit", spec.memory_limit, "no program starts in less than 16M");
     }
   }
@@ -194,6 +194,89 @@ Status CheckAmounts(const TrainJobSpec& spec) {
   CML_RETURN_IF_ERROR(CheckRange("enable_rank", spec.enable_rank, 0, 1));
   CML_RETURN_IF_ERROR(CheckRange("wall_time_limit", spec.wall_time_limit, 0, 366LL * 86'400));
   return spec.max_retries ? CheckRange("max_retries", *spec.max_retries, 0, 100) : Status(Ok{});
+}
+
+// One kind of task; `name` as in cluster_spec.
+Status CheckTask(const std::string& name, const TaskSpec& task) {
+  const bool name_ok = name.size() <= 20 && !name.empty() && IsLower(name.front()) &&
+                       All(name, [](char c) { return IsLower(c) || IsDigit(c) || c == '_'; });
+  if (!name_ok) {
+    return Wrong("cluster_spec", name,
+                 "a kind of task has 1 to 20 lower-case letters, digits and '_' and starts with a "
+                 "letter; TensorFlow knows chief, worker, ps and evaluator");
+  }
+  const std::string field = "cluster_spec " + name + " ";
+  const bool one = IsChief(name) || name == "evaluator";
+  CML_RETURN_IF_ERROR(CheckRange(field + "count", task.count, 0, one ? 1 : kMostReplicas));
+  if (!task.cpu_limit.empty()) {
+    CML_ASSIGN_OR_RETURN([[maybe_unused]] const auto cpu, ParseCpu(field + "cpu_limit", task.cpu_limit));
+  }
+  if (!task.memory_limit.empty()) {
+    CML_ASSIGN_OR_RETURN(const auto memory, ParseMemory(field + "memory_limit", task.memory_limit));
+    if (memory < kLeastMemory) {
+      return Wrong(field + "memory_limit", task.memory_limit, "no program starts in less than 16M");
+    }
+  }
+  CML_RETURN_IF_ERROR(CheckRange(field + "gpu_limit", task.gpu_limit.value_or(0), 0, 1024));
+  if (name == "ps" && task.gpu_limit.value_or(0) > 0) {
+    return Error(Code::kInvalidArgument,
+                 fmt::format("{}gpu_limit {}: a parameter server gets no GPU; give them to the workers",
+                             field, *task.gpu_limit));
+  }
+  CML_RETURN_IF_ERROR(CheckText(field + "gpu_type", task.gpu_type, 63));
+  CML_RETURN_IF_ERROR(CheckText(field + "task_args", task.task_args));
+  if (!SplitWords(task.task_args)) return Wrong(field + "task_args", task.task_args, "a quote is not closed");
+  return Ok{};
+}
+
+// What TensorFlow would refuse only when all is running (training environment, section 2).
+Status CheckChief(const TrainJobSpec& spec) {
+  const auto count = [&](const char* name) {
+    const auto it = spec.cluster_spec.find(name);
+    return it == spec.cluster_spec.end() ? 0 : it->second.count;
+  };
+  if (count("master") == 0) return Ok{};
+  for (const char* other : {"chief", "evaluator"}) {
+    if (count(other) > 0) {
+      return Error(Code::kInvalidArgument,
+                   fmt::format("cluster_spec: master and {} exclude each other; call the first task "
+                               "chief, or leave out the {}", other, other));
+    }
+  }
+  return Ok{};
+}
+
+Status CheckCluster(const TrainJobSpec& spec) {
+  CML_RETURN_IF_ERROR(CheckRange("ps_count", spec.ps_count, 0, kMostReplicas));
+  CML_RETURN_IF_ERROR(CheckRange("worker_count", spec.worker_count, 0, kMostReplicas));
+  CML_RETURN_IF_ERROR(CheckRange("chief_count", spec.chief_count.value_or(0), 0, 1));
+  CML_RETURN_IF_ERROR(CheckRange("evaluator_count", spec.evaluator_count.value_or(0), 0, 1));
+  CML_RETURN_IF_ERROR(CheckRange("max_restarts", spec.max_restarts.value_or(0), 0, 100));
+  CML_RETURN_IF_ERROR(CheckRange("start_timeout", spec.start_timeout.value_or(0), 0, 7LL * 86'400));
+  CML_RETURN_IF_ERROR(CheckRange("evaluator_wait", spec.evaluator_wait.value_or(0), 0, 7LL * 86'400));
+  const bool counts = spec.ps_count > 0 || spec.worker_count > 0 || spec.chief_count || spec.evaluator_count;
+  if (counts && !spec.cluster_spec.empty()) {
+    return Error(Code::kInvalidArgument,
+                 "cluster_spec: give it or ps_count and worker_count, not both; in cluster_spec every "
+                 "kind of task has a count of its own");
+  }
+  if (!AsksForCluster(spec)) return Ok{};
+  for (const auto& [name, task] : spec.cluster_spec) CML_RETURN_IF_ERROR(CheckTask(name, task));
+  CML_RETURN_IF_ERROR(CheckChief(spec));
+  const auto roles = RolesOf(spec);
+  const std::int64_t all = ReplicaCount(roles);
+  if (all > kMostReplicas) {
+    return Error(Code::kInvalidArgument, fmt::format("{} tasks asked; a job has at most {}", all, kMostReplicas));
+  }
+  const bool trains = std::any_of(roles.begin(), roles.end(), [](const RolePlan& role) {
+    return role.name != "ps" && role.name != "evaluator";
+  });
+  if (trains) return Ok{};
+  return Error(Code::kInvalidArgument,
+               spec.cluster_spec.empty()
+                   ? "worker_count: nobody would train; ask for at least one worker"
+                   : "cluster_spec: nobody would train; ask for a worker or a chief, for instance "
+                     "{\"ps\": {\"count\": 1}, \"worker\": {\"count\": 2}}");
 }
 
 Status CheckSelector(const TrainJobSpec& spec) {
@@ -219,6 +302,7 @@ Status Validate(const TrainJobSpec& spec) {
   }
   CML_RETURN_IF_ERROR(CheckWhatRuns(spec));
   CML_RETURN_IF_ERROR(CheckAmounts(spec));
+  CML_RETURN_IF_ERROR(CheckCluster(spec));
   CML_RETURN_IF_ERROR(CheckSelector(spec));
   CML_RETURN_IF_ERROR(CheckEnv(spec));
   CML_RETURN_IF_ERROR(CheckLabels(spec));

@@ -175,7 +175,6 @@ def test_a_missing_field_is_named(rest, job, field):
 # ---- features that come later are refused, never ignored
 
 LATER = {
-    "ps_count": 1, "worker_count": 2, "cluster_spec": {"worker": {"count": 2}},
     "hyperparameters": {"goal": "MAXIMIZE"}, "hyperparameters_name": "x", "volume_type": "hostPath",
     "volume_path": "/data", "mount_path": "/data", "mount_read_only": True,
     "hdfs_endpoint": "hdfs://h", "hdfs_krb_account": "a", "hdfs_krb_password": "p",
@@ -194,6 +193,27 @@ def test_unknown_and_null_fields_are_ignored(rest, job_name):
     job = rest.submit(job_name=job_name, docker_command="true", save_mode=True, my_own_key=[1, {"a": 2}],
                       cpu_limit=None, ps_count=None, env=None)
     assert job["state"] == "initial"
+
+
+# ---- distributed jobs: what cannot be is refused before anything is kept
+
+@pytest.mark.parametrize(("fields", "says"), [
+    ({"worker_count": -1}, "worker_count -1"),
+    ({"worker_count": "two"}, "worker_count"),
+    ({"ps_count": 1000}, "ps_count 1000"),
+    ({"ps_count": 200, "worker_count": 200}, "401 tasks"),
+    ({"worker_count": 1, "cluster_spec": {"worker": {}}}, "not both"),
+    ({"cluster_spec": {"ps": {"count": 1}}}, "nobody would train"),
+    ({"cluster_spec": [1]}, "cluster_spec"),
+    ({"cluster_spec": "{"}, "cluster_spec"),
+    ({"cluster_spec": {"worker": 2}}, "cluster_spec"),
+    ({"cluster_spec": {"Worker": {}}}, "Worker"),
+    ({"cluster_spec": {"worker": {"memory_limit": "8GB"}}}, "cluster_spec worker memory_limit"),
+    ({"cluster_spec": {"master": {}, "chief": {}}}, "exclude each other"),
+    ({"cluster_spec": {"worker": {}, "ps": {"gpu_limit": 1}}}, "gets no GPU"),
+], ids=lambda v: shown(v) if isinstance(v, dict) else v)
+def test_a_cluster_that_cannot_be_is_refused(rest, fields, says):
+    assert says in rest.post("/train", {**GOOD, **fields}).message
 
 
 # ---- the body as a whole

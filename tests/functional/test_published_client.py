@@ -290,8 +290,6 @@ def test_every_flag_of_a_plain_job_arrives(published, rest, package, job_name):
 
 
 @pytest.mark.parametrize(("flags", "field"), [
-    (("-p", "1", "-w", "2"), "ps_count"),
-    (("-cs", '{"worker": {"count": 2}}'), "cluster_spec"),
     (("-d", "busybox"), "docker_image"),
     (("-vt", "hostPath", "-vp", "/d", "-mp", "/d"), "volume_type"),
     (("-tl", "/fds/x"), "tensorboard_logdir"),
@@ -304,6 +302,83 @@ def test_features_that_come_later_are_refused_by_name(published, rest, package, 
     assert ended.stdout.startswith("response: ") and field in ended.stdout
     assert "Traceback" not in ended.stderr
     assert rest.get(f"/train/{job_name}").status == 404
+
+
+# ---- distributed jobs
+
+# The workers call the chief by its address; the ps waits for ever.
+TASKS = """
+import json, os, socket, time
+config = json.loads(os.environ["TF_CONFIG"])
+kind, index = config["task"]["type"], config["task"]["index"]
+print("this is", kind, index, flush=True)
+host, port = config["cluster"]["chief"][0].split(":")
+while kind == "ps":
+    time.sleep(60)
+if kind == "chief":
+    with socket.create_server((host, int(port))) as server:
+        heard = sorted(server.accept()[0].recv(100).decode() for _ in config["cluster"]["worker"])
+    print("heard", *heard, flush=True)
+while kind == "worker":
+    try:
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(f"worker-{index}".encode())
+        break
+    except ConnectionRefusedError:
+        time.sleep(0.05)
+"""
+SMALL = ("-c", "0.2", "-M", "200M", *FRAMEWORK[:2])
+
+
+@pytest.mark.timeout(600)  # the first of them may have to make the environment
+def test_a_distributed_job_from_counts(published, rest, sklearn, job_name, tmp_path):
+    archive = sdist(tmp_path, TASKS)
+    printed = published.ok("jobs", "submit", "-n", job_name, "-m", "trainer.task", "-u", archive,
+                           "-p", "1", "-w", "2", *SMALL, "-W", seconds=180)
+    watched = [row[1] for row in rows(printed) if row and row[0] == job_name]
+    assert watched[-1] == "completed", printed
+
+    shown = fields(published.ok("jobs", "describe", job_name))
+    assert shown["State"] == "completed" and shown["Cluster name"] == job_name, shown
+    assert shown["Service port"].isdigit()
+    job = rest.job(job_name)
+    assert {r["name"]: r["state"] for r in job["replicas"]} == {
+        "chief-0": "completed", "worker-0": "completed", "worker-1": "completed", "ps-0": "failed"}
+    assert [r["reason"] for r in job["replicas"] if r["role"] == "ps"] == ["Stopped"]
+
+    log = published.ok("jobs", "logs", job_name)
+    assert "chief-0: heard worker-0 worker-1" in log
+    assert "ps-0: this is ps 0" in log and "worker-1: this is worker 1" in log
+    followed = published.ok("jobs", "logs", "-f", job_name)
+    assert "chief-0: heard worker-0 worker-1" in followed
+    messages = " ".join(" ".join(row) for row in rows(published.ok("jobs", "events", job_name)))
+    assert "worker-1: runs on node" in messages and "all 4 tasks run" in messages
+    assert published.ok("jobs", "metrics", job_name)
+    assert any(row[0] == job_name for row in rows(published.ok("jobs", "list")))
+    assert "Successfully" in published.ok("jobs", "delete", "-n", job_name)
+    rest.gone(job_name)
+
+
+@pytest.mark.timeout(600)
+def test_a_distributed_job_from_answers(published, rest, sklearn, job_name, tmp_path):
+    archive = sdist(tmp_path, TASKS)
+    answers = ["chief worker"] + ["1", "0.2", "200M", "0", ""] + ["1", "0.3", "200M", "0", "--more"]
+    published.ok("jobs", "submit", "-n", job_name, "-m", "trainer.task", "-u", archive, "-D",
+                 *FRAMEWORK[:2], answers=answers, seconds=180)
+    rest.wait(job_name, "completed", seconds=120)
+    job = rest.job(job_name)
+    assert job["cluster_spec"]["worker"]["cpu_limit"] == "0.3", job["cluster_spec"]
+    assert "chief-0: heard worker-0" in published.ok("jobs", "logs", job_name)
+
+
+@pytest.mark.timeout(600)
+def test_a_distributed_job_from_a_specification(published, rest, sklearn, job_name, tmp_path):
+    archive = sdist(tmp_path, TASKS)
+    spec = {"chief": {"cpu_limit": 0.2}, "worker": {"count": "1", "gpu_type": None, "memory_limit": "200M"}}
+    published.ok("jobs", "submit", "-n", job_name, "-m", "trainer.task", "-u", archive, "-cs",
+                 json.dumps(spec), *SMALL, seconds=180)
+    rest.wait(job_name, "completed", seconds=120)
+    assert [r["name"] for r in rest.job(job_name)["replicas"]] == ["chief-0", "worker-0"]
 
 
 def test_a_name_in_use_is_refused(published, package, job_name):

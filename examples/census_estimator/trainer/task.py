@@ -74,10 +74,29 @@ def serving_input():
     return tf.estimator.export.ServingInputReceiver(features, features)
 
 
+class OwnSteps(tf.estimator.SessionRunHook):
+    """Tells how many of the steps so far this task has made."""
+
+    def __init__(self, every=50):
+        self.every, self.own = every, 0
+
+    def begin(self):
+        self.step = tf.compat.v1.train.get_global_step()
+
+    def before_run(self, run_context):
+        return tf.estimator.SessionRunArgs(self.step)
+
+    def after_run(self, run_context, run_values):
+        self.own += 1
+        if self.own % self.every == 0 or self.own == 1:
+            print("has made {} of the {} steps so far".format(self.own, run_values.results), flush=True)
+
+
 def main():
     args = parse_arguments()
     tf.compat.v1.logging.set_verbosity(tf.compat.v1.logging.INFO)
     config = tf.estimator.RunConfig(model_dir=args.job_dir, tf_random_seed=1,
+                                    experimental_max_worker_delay_secs=0,
                                     save_checkpoints_steps=max(1, args.train_steps // 2))
     wide, deep = feature_columns()
     estimator = tf.estimator.DNNLinearCombinedClassifier(
@@ -87,7 +106,7 @@ def main():
     tf.estimator.train_and_evaluate(
         estimator,
         tf.estimator.TrainSpec(input_function(args.train_files, args, training=True),
-                               max_steps=args.train_steps),
+                               max_steps=args.train_steps, hooks=[OwnSteps()]),
         tf.estimator.EvalSpec(evaluate, steps=None, start_delay_secs=1, throttle_secs=1,
                               exporters=tf.estimator.FinalExporter("census", serving_input)))
     if config.is_chief:

@@ -52,7 +52,9 @@ class ApiWorld : public ::testing::Test {
     PutKey("speaker", speech_, KeyRole::kMember);
     for (const OrgId& org : {vision_, speech_}) EXPECT_TRUE(objects_.MakeBucket(org, "default").ok());
     RouteTable table;
-    AddTrainJobRoutes(table, {jobs_, orgs_, [this](const RunKey& key) { return LogOf(key); }});
+    AddTrainJobRoutes(table, {jobs_, orgs_, [this](const RunKey& key, const std::string& role, std::uint32_t index) {
+                                return role == "worker" && index == 0 ? LogOf(key) : LogOf(key, role, index);
+                              }});
     AddPlatformRoutes(table, {orgs_, "openapi: 3.0.3\n", [this] { return ready_; },
                               [] { return std::string("cloudml_up 1\n"); },
                               [] { return Result<std::vector<codec::RuntimeLine>>({}); },
@@ -81,6 +83,9 @@ class ApiWorld : public ::testing::Test {
     EXPECT_TRUE(store_.PutKey(key).ok());
   }
   std::filesystem::path LogOf(const RunKey& key) const { return folder_.path() / ToString(key); }
+  std::filesystem::path LogOf(const RunKey& key, const std::string& role, std::uint32_t index) const {
+    return folder_.path() / (ToString(key) + "." + role + std::to_string(index));
+  }
   void WriteLog(const TrainJob& job, std::uint64_t incarnation, const std::string& text) {
     EXPECT_TRUE(WriteFileAtomically(LogOf({job.meta.id, incarnation}), text).ok());
   }

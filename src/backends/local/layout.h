@@ -7,6 +7,7 @@
 //   place, and
 //                                 the server watches the folder
 //   logs/RESOURCE/INC/ROLE-INDEX.log
+//   logs/RESOURCE/INC/all.log     of a run of several: all of them, line by line as they came
 //   logs/RESOURCE/removed         the highest incarnation that was removed
 //   checkpoints/NAME              folders that are kept across incarnations
 //   networks/ORG/                 the organisation's network (network.h)
@@ -52,6 +53,9 @@ struct Layout {
   std::filesystem::path LogsOf(const ResourceId& resource) const { return Logs() / resource.str(); }
   std::filesystem::path Log(const RunKey& key, const std::string& replica) const {
     return LogsOf(key.resource) / std::to_string(key.incarnation) / (replica + ".log");
+  }
+  std::filesystem::path MergedLog(const RunKey& key) const {
+    return LogsOf(key.resource) / std::to_string(key.incarnation) / "all.log";
   }
   std::filesystem::path Removed(const ResourceId& resource) const {
     return LogsOf(resource) / "removed";

@@ -14,6 +14,8 @@
 
 #include "backends/local/gpu.h"
 #include "backends/local/machine.h"
+#include "backends/local/network_files.h"
+#include "backends/local/port_hold.h"
 #include "backends/local/recycling.h"
 #include "backends/local/replica_lock.h"
 #include "backends/local/seccomp_filter.h"
@@ -139,6 +141,7 @@ Result<std::unique_ptr<LocalBackend>> LocalBackend::Open(LocalOptions options) {
       options.capacity.memory_bytes > 0 ? options.capacity.memory_bytes : machine.memory_bytes;
   node.gpus = options.fake_gpus > 0 ? FakeGpus(options.fake_gpus) : FindGpus();
   node.labels = options.labels;
+  node.address = "127.0.0.1";  // sandboxes have the machine's own network
   node.labels.emplace("hostname", node.name);
   if (!node.gpus.empty()) node.labels.emplace("gpu", node.gpus.front().model);
   context.node = node.name;
@@ -486,7 +489,7 @@ Status LocalBackend::RemoveRuntime(const RuntimeRef& runtime, Deadline by) {
 
 fs::path LocalBackend::LogOf(const RunKey& key, const std::string& role,
                              std::uint32_t index) const {
-  return context_.layout.Log(key, ReplicaName(role, index));
+  return role.empty() ? context_.layout.MergedLog(key) : context_.layout.Log(key, ReplicaName(role, index));
 }
 
 Status LocalBackend::RemoveLogs(const ResourceId& resource) {
@@ -509,6 +512,16 @@ Status LocalBackend::RemoveCheckpoint(const std::string& checkpoint_key) {
   trash_ = true;
   wake_.notify_all();
   return Ok{};
+}
+
+bool LocalBackend::IsPortFree(const OrgId& org, int port) const {
+  fs::path proc_net = "/proc/self/net";
+  if (context_.networks) {
+    const auto holder = ReadHolder(context_.layout.Networks() / org.str());
+    if (!holder || !holder->failure.empty()) return true;  // nobody is there
+    proc_net = fs::path("/proc") / std::to_string(holder->pid) / "net";
+  }
+  return NobodyListens(port, proc_net);
 }
 
 void LocalBackend::OnChange(std::function<void(const RunKey&)> changed) {

@@ -50,6 +50,9 @@ class LocalBackend final : public Backend {
   Status RemoveCheckpoint(const std::string& checkpoint_key) override;
   void OnChange(std::function<void(const RunKey&)> changed) override;
 
+  // Does nobody listen on the port in the network of the organisation's jobs?
+  bool IsPortFree(const OrgId& org, int port) const;
+
   // How limits are kept here: "v1", "v2" or "none" (the weaker mode).
   CgroupMode cgroup_mode() const { return context_.cgroups.mode; }
 

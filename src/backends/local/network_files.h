@@ -1,5 +1,6 @@
 // backends/local/network_files.h — the two files of an organisation's network, as keeper, server and
-// shims see them. Private to network.cc and network_keeper.cc. No state.
+// shims see them. Private to network.cc, network_keeper.cc
+// and local_backend.cc. No state.
 #pragma once
 #include <sys/types.h>
 

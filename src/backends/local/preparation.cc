@@ -312,6 +312,9 @@ Status Preparation::Launch(const RunKey& key, const RunSpec& spec, const Shared&
   if (c_.cgroups.mode == CgroupMode::kNone) {
     env[kMarkVariable] = MarkOf(c_.layout.data, ToString(key) + "." + name);
   }
+  if (member.index < member.role.replica_env.size()) {
+    for (const auto& [variable, value] : member.role.replica_env[member.index]) env[variable] = value;
+  }
   env["CUDA_VISIBLE_DEVICES"] = VisibleDevices(gpus);
 
   ShimPlan plan;
@@ -333,6 +336,10 @@ Status Preparation::Launch(const RunKey& key, const RunSpec& spec, const Shared&
   plan.limits = limits;
   plan.grace_seconds = spec.grace_seconds;
   plan.wall_seconds = spec.wall_seconds;
+  plan.restarts = member.role.restarts;
+  plan.start_seconds = member.role.start_seconds;
+  if (spec.roles.size() > 1 || member.role.replicas > 1) plan.merged_file = c_.layout.MergedLog(key);
+  if (member.number < spec.placements.size()) plan.port = spec.placements[member.number].port;
   CML_RETURN_IF_ERROR(OverwriteFile(folder / kPlanFile, FormatPlan(plan), 0600));
   return c_.options.launcher->Launch(folder);
 }

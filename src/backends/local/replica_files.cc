@@ -99,9 +99,19 @@ std::string FormatSpec(const RunSpec& spec) {
     for (const auto& word : role.command) r.Add("command", word);
     for (const auto& [name, value] : role.env) r.Add("env", Pair(name, value));
     AddLimits(r, role.limits);
+    if (role.restarts > 0) r.Add("restarts", role.restarts);
+    if (role.start_seconds > 0) r.Add("start", role.start_seconds);
+    for (const auto& env : role.replica_env) {
+      r.Add("replica", "");  // the variables up to the next replica are of this one
+      for (const auto& [name, value] : env) r.Add("replica_env", Pair(name, value));
+    }
   }
   for (const auto& placement : spec.placements) {
     r.Add("placement", placement.node);
+    if (placement.port != 0) {
+      r.Add("host", placement.host);
+      r.Add("port", static_cast<std::int64_t>(placement.port));
+    }
     for (const int gpu : placement.gpus) r.Add("gpu", static_cast<std::int64_t>(gpu));
   }
   return r.Format();
@@ -133,6 +143,10 @@ std::optional<RunSpec> ParseSpec(std::string_view text) {
       spec.roles.back().name = value;
     } else if (key == "placement") {
       spec.placements.push_back({value, {}});
+    } else if (key == "host" && !spec.placements.empty()) {
+      spec.placements.back().host = value;
+    } else if (key == "port" && !spec.placements.empty()) {
+      spec.placements.back().port = static_cast<int>(ParseInt(value).value_or(0));
     } else if (key == "gpu" && !spec.placements.empty()) {
       spec.placements.back().gpus.push_back(static_cast<int>(ParseInt(value).value_or(0)));
     } else if (!spec.roles.empty()) {
@@ -143,6 +157,14 @@ std::optional<RunSpec> ParseSpec(std::string_view text) {
         role.command.push_back(value);
       } else if (key == "env") {
         role.env.insert(Unpaired(value));
+      } else if (key == "restarts") {
+        role.restarts = ParseInt(value).value_or(0);
+      } else if (key == "start") {
+        role.start_seconds = ParseInt(value).value_or(0);
+      } else if (key == "replica") {
+        role.replica_env.emplace_back();
+      } else if (key == "replica_env" && !role.replica_env.empty()) {
+        role.replica_env.back().insert(Unpaired(value));
       } else {
         (void)ReadLimit(key, value, role.limits);
       }
@@ -166,6 +188,7 @@ std::string FormatReplica(const ReplicaRecord& record) {
   r.Add("cpu_millis", s.usage.cpu_millis);
   r.Add("memory", s.usage.memory_bytes);
   r.Add("memory_peak", s.usage.memory_peak);
+  if (s.restarts > 0) r.Add("restarts", s.restarts);
   r.Add("boot_id", record.boot_id);
   for (const auto& folder : record.cgroups) r.Add("cgroup", folder.string());
   return r.Format();
@@ -190,6 +213,7 @@ std::optional<ReplicaRecord> ParseReplica(std::string_view text) {
   s.usage.cpu_millis = r->Number("cpu_millis");
   s.usage.memory_bytes = r->Number("memory");
   s.usage.memory_peak = r->Number("memory_peak");
+  s.restarts = r->Number("restarts");
   record.boot_id = r->Text("boot_id");
   for (auto& folder : r->All("cgroup")) record.cgroups.emplace_back(std::move(folder));
   return record;
@@ -243,6 +267,10 @@ std::string FormatPlan(const ShimPlan& plan) {
   AddLimits(r, plan.limits);
   r.Add("grace", plan.grace_seconds);
   r.Add("wall", plan.wall_seconds);
+  r.Add("merged_file", plan.merged_file.string());
+  r.Add("restarts", plan.restarts);
+  r.Add("start", plan.start_seconds);
+  r.Add("port", static_cast<std::int64_t>(plan.port));
   return r.Format();
 }
 
@@ -271,6 +299,10 @@ std::optional<ShimPlan> ParsePlan(std::string_view text) {
   for (const auto& [key, value] : r->lines()) (void)ReadLimit(key, value, plan.limits);
   plan.grace_seconds = r->Number("grace");
   plan.wall_seconds = r->Number("wall");
+  plan.merged_file = r->Text("merged_file");
+  plan.restarts = r->Number("restarts");
+  plan.start_seconds = r->Number("start");
+  plan.port = static_cast<int>(r->Number("port"));
   return plan;
 }
 

@@ -60,6 +60,11 @@ struct ShimPlan {
   Limits limits;
   std::int64_t grace_seconds = 30;
   std::int64_t wall_seconds = 0;
+  // One of several replicas of a run:
+  std::filesystem::path merged_file;  // log of all of them; empty: there is none
+  std::int64_t restarts = 0;          // in place, after a status other than 0
+  std::int64_t start_seconds = 0;     // until its program must have begun; 0: no limit
+  int port = 0;                       // kept free for it until then; 0: none
 };
 std::string FormatPlan(const ShimPlan& plan);
 std::optional<ShimPlan> ParsePlan(std::string_view text);

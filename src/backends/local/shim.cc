@@ -21,6 +21,7 @@
 #include "backends/local/cgroup.h"
 #include "backends/local/disk_usage.h"
 #include "backends/local/layout.h"
+#include "backends/local/port_hold.h"
 #include "backends/local/replica_files.h"
 #include "backends/local/replica_lock.h"
 #include "backends/local/sandbox_process.h"
@@ -28,6 +29,7 @@
 #include "base/file.h"
 #include "base/strings.h"
 #include "base/time.h"
+#include "logs/line_merger.h"
 #include "logs/run_log.h"
 
 namespace cml::backends::local {
@@ -38,8 +40,10 @@ using std::chrono::milliseconds;
 using Steady = std::chrono::steady_clock;
 
 constexpr int kKilled = 128 + SIGKILL;
+constexpr int kUsageError = 2;  // of a program that was called wrongly: it would be again
 constexpr milliseconds kBeat{500};  // how exactly the end is known of a run that dies with its shim
 constexpr std::size_t kMostMessage = 4 * 1024;
+constexpr milliseconds kLookForStart{20};
 
 // A short file that the job may have left: plain file, no link, no pipe that would block us.
 std::string ReadFromJob(const fs::path& path) {
@@ -65,6 +69,11 @@ std::string ReasonFromJob(const fs::path& path) {
   return good ? word : std::string();
 }
 
+// A repetition would not end otherwise.
+bool IsForGood(std::string_view reason) {
+  return reason == "PackageError" || reason == "ModuleNotFound" || reason == "EnvironmentError";
+}
+
 std::string DescribeExit(int code) {
   if (code > 128 && code < 128 + NSIG) {
     const char* name = ::sigabbrev_np(code - 128);
@@ -82,8 +91,11 @@ sigset_t OurSignals() {
 
 class Shim {
  public:
-  Shim(fs::path folder, ShimPlan plan, logs::LogWriter log)
-      : folder_(std::move(folder)), plan_(std::move(plan)), log_(std::move(log)) {
+  Shim(fs::path folder, ShimPlan plan, logs::LogWriter log, std::optional<logs::LineMerger> merged)
+      : folder_(std::move(folder)),
+        plan_(std::move(plan)),
+        log_(std::move(log)),
+        merged_(std::move(merged)) {
     record_.status = plan_.identity;
     record_.boot_id = BootId();
   }
@@ -92,6 +104,11 @@ class Shim {
 
  private:
   Status Start();
+  void AwaitProgram();
+  Status HoldPort();
+  bool MayRunAgain();
+  Status RunAgain();
+  void CheckStart();
   void Watch();
   void OnSignals();
   void OnMemoryEvent();
@@ -111,6 +128,8 @@ class Shim {
   const fs::path folder_;
   ShimPlan plan_;
   logs::LogWriter log_;
+  std::optional<logs::LineMerger> merged_;  // log of all replicas of the run
+  PortHold port_;
   ReplicaRecord record_;
   Cgroup group_;
   NetworkEntry network_;  // held to the end, so that it stays
@@ -120,7 +139,7 @@ class Shim {
 
   std::string reason_, message_;  // why we end it; empty: it ends by itself
   std::optional<Steady::time_point> terminate_at_, kill_at_, wall_at_, disk_at_, sample_at_,
-      memory_at_, beat_at_;
+      memory_at_, look_at_, start_by_, beat_at_;
   int memory_checks_ = 0;
   Steady::time_point released_;  // when the command might start
   Steady::time_point counted_from_;  // when it was let go the first time: `started` by this clock
@@ -148,9 +167,19 @@ int Shim::Run() {
       (void)group_.Remove(milliseconds(500));
       return 1;  // no space for the proof that it started, so it has not
     }
-    WriteFinal(RunState::kFailed, "StartFailed", started.error().message());
+    const bool port = started.error().code() == Code::kAlreadyExists;
+    WriteFinal(RunState::kFailed, port ? "PortLost" : "StartFailed", started.error().message());
   } else {
     while (!gone_) Watch();
+    Status again = Ok{};
+    while (again.ok() && MayRunAgain()) {
+      again = RunAgain();
+      while (again.ok() && !gone_) Watch();
+    }
+    if (!again.ok() && reason_.empty()) {
+      reason_ = again.error().code() == Code::kAlreadyExists ? "PortLost" : "StartFailed";
+      message_ = again.error().message();
+    }
     Conclude();
   }
   (void)group_.Kill(milliseconds(5'000));
@@ -173,6 +202,7 @@ Status Shim::Start() {
   if (!plan_.network.empty()) {
     CML_ASSIGN_OR_RETURN(network_, OpenNetwork(plan_.network));
   }
+  CML_RETURN_IF_ERROR(HoldPort());
   CML_ASSIGN_OR_RETURN(process_, SandboxProcess::Start(plan_, group_, network_));
 
   // The proof reaches the disk while the sandbox gets ready, and before its command may start.
@@ -193,13 +223,97 @@ Status Shim::Start() {
   if (plan_.wall_seconds > 0) wall_at_ = now + std::chrono::seconds(plan_.wall_seconds);
   if (plan_.limits.disk_bytes > 0) disk_at_ = now + milliseconds(250);
   if (!group_.limits_memory()) sample_at_ = now + milliseconds(100);
+  AwaitProgram();
+  return Ok{};
+}
+
+// Its packages come first. Until the program itself begins, nobody else gets its port.
+void Shim::AwaitProgram() {
+  const bool wanted = port_.valid() || plan_.start_seconds > 0;
+  look_at_ = wanted ? std::optional(released_ + kLookForStart) : std::nullopt;
+  start_by_.reset();
+  if (plan_.start_seconds > 0) start_by_ = released_ + std::chrono::seconds(plan_.start_seconds);
+}
+
+Status Shim::HoldPort() {
+  if (plan_.port == 0) return Ok{};
+  auto taken = PortHold::Take(plan_.port, network_);
+  if (!taken.ok()) {
+    if (taken.error().code() != Code::kAlreadyExists) return std::move(taken).error();
+    return Error(Code::kAlreadyExists,
+                 fmt::format("its port {} was taken by a process outside of the job", plan_.port));
+  }
+  port_ = std::move(taken).value();
+  return WriteFileAtomically(folder_ / "status" / "holds_port", "", 0644, Sync::kNotDurable);
+}
+
+void Shim::CheckStart() {
+  const fs::path status = folder_ / "status";
+  if (::access((status / "started").c_str(), F_OK) == 0) {
+    port_.Release();
+    (void)::unlink((status / "holds_port").c_str());
+    look_at_.reset();
+    start_by_.reset();
+    return;
+  }
+  look_at_ = Steady::now() + kLookForStart;
+  if (start_by_ && Steady::now() >= *start_by_) {
+    start_by_.reset();
+    End("StartTimeout",
+        fmt::format("its program had not begun {} after the start",
+                    FormatDuration(std::chrono::seconds(plan_.start_seconds))),
+        std::chrono::seconds(plan_.grace_seconds));
+  }
+}
+
+// A replica of several that ends with an error runs again where it is: same folder, same address.
+bool Shim::MayRunAgain() {
+  const auto code = process_->exit_code();
+  if (record_.status.restarts >= plan_.restarts || !reason_.empty() || !code || *code == 0 ||
+      *code == kUsageError) {
+    return false;
+  }
+  if (IsForGood(ReasonFromJob(folder_ / "status" / "reason"))) return false;
+  if (group_.Usage().oom_kills > 0 || HitTheDiskLimit(code)) return false;
+  (void)group_.Kill(milliseconds(5'000));
+  return plan_.port == 0 || IsPortFree(plan_.port, network_);
+}
+
+Status Shim::RunAgain() {
+  Pump();
+  if (merged_) merged_->EndLine();
+  ReplicaStatus& status = record_.status;
+  ++status.restarts;
+  status.reason = "Restarted";
+  status.message = fmt::format("{}; it runs again in place ({} of {})", DescribeExit(*process_->exit_code()),
+                               status.restarts, plan_.restarts);
+  const std::string notice = "[" + status.message + "]\n";
+  (void)log_.Append(notice);
+  if (merged_) merged_->Add(notice);
+  for (const char* file : {"reason", "message", "started"}) (void)::unlink((folder_ / "status" / file).c_str());
+  CML_RETURN_IF_ERROR(WriteReplica(plan_.status_file, record_, Sync::kNotDurable, folder_ / kFirstStatus));
+  // The others notice, and end or come back too: each time they get a bit longer.
+  const std::chrono::seconds pause(1 << std::min<std::int64_t>(4, status.restarts - 1));
+  for (const auto until = Steady::now() + pause; reason_.empty() && Steady::now() < until;) {
+    pollfd wait{signals_.get(), POLLIN, 0};
+    const auto left = std::chrono::ceil<milliseconds>(until - Steady::now()).count();
+    if (::poll(&wait, 1, static_cast<int>(std::max<std::int64_t>(0, left))) > 0) OnSignals();
+  }
+  if (!reason_.empty()) return Ok{};  // it shall end: there is nothing to run again
+  CML_RETURN_IF_ERROR(HoldPort());
+  gone_ = false;
+  last_output_.clear();
+  CML_ASSIGN_OR_RETURN(process_, SandboxProcess::Start(plan_, group_, network_));
+  CML_RETURN_IF_ERROR(process_->Release());
+  released_ = Steady::now();
+  AwaitProgram();
   return Ok{};
 }
 
 int Shim::MillisToNextCheck() const {
   std::optional<Steady::time_point> next;
   for (const auto& at :
-       {terminate_at_, kill_at_, wall_at_, disk_at_, sample_at_, memory_at_, beat_at_}) {
+       {terminate_at_, kill_at_, wall_at_, disk_at_, sample_at_, memory_at_, look_at_, beat_at_}) {
     if (at && (!next || *at < *next)) next = at;
   }
   if (!next) return -1;
@@ -258,6 +372,7 @@ void Shim::Pump() {
     if (n < 0) return;
     if (n == 0) return process_->CloseOutput();  // or its end would wake us for ever
     const std::string_view bytes(buffer.data(), static_cast<std::size_t>(n));
+    if (merged_) merged_->Add(bytes);
     last_output_ = bytes.substr(bytes.size() - std::min<std::size_t>(bytes.size(), 512));
     if (lost_bytes_ > 0) {
       const std::string notice =
@@ -289,6 +404,7 @@ void Shim::CheckTimes() {
   if (disk_at_ && now >= *disk_at_) CheckDisk();
   if (sample_at_ && now >= *sample_at_) CheckMemory();
   if (memory_at_ && now >= *memory_at_) CheckMemoryKills();
+  if (look_at_ && now >= *look_at_) CheckStart();
   if (beat_at_ && now >= *beat_at_) Beat();
 }
 
@@ -374,6 +490,8 @@ void Shim::End(std::string reason, std::string message, milliseconds grace) {
 void Shim::Conclude() {
   record_.status.ended = RunClock();
   Pump();  // everybody who could write is gone
+  if (merged_) merged_->EndLine();
+  port_.Release();
   const CgroupUsage used = group_.Usage();
   record_.status.usage.cpu_millis = std::max(used.cpu_millis, sampled_.cpu_millis);
   record_.status.usage.memory_peak = std::max(used.memory_peak, sampled_.memory_peak);
@@ -399,6 +517,11 @@ void Shim::Conclude() {
                     FormatBytes(static_cast<std::uint64_t>(plan_.limits.memory_bytes)),
                     FormatBytes(static_cast<std::uint64_t>(record_.status.usage.memory_peak)));
   }
+  if (failed && reason_.empty() && plan_.port != 0 && !IsPortFree(plan_.port, network_)) {
+    reason_ = "PortLost";
+    message_ = fmt::format("its port {} was taken by a process outside of the job; it ended with {}",
+                           plan_.port, DescribeExit(code.value_or(kKilled)));
+  }
   if (!reason_.empty()) {
     record_.status.exit_code = code.value_or(kKilled);
     return WriteFinal(RunState::kFailed, reason_, message_);
@@ -415,6 +538,9 @@ void Shim::Conclude() {
   if (!failed) return WriteFinal(RunState::kSucceeded, "Completed", std::move(message));
   std::string reason = ReasonFromJob(folder_ / "status" / "reason");
   if (message.empty()) message = DescribeExit(*code);
+  if (record_.status.restarts > 0) {
+    message += fmt::format(" (after {} restarts in place)", record_.status.restarts);
+  }
   WriteFinal(RunState::kFailed, reason.empty() ? "Error" : std::move(reason), std::move(message));
 }
 
@@ -444,7 +570,13 @@ int RunShim(const fs::path& replica_folder) {
   if (::access(plan->status_file.c_str(), F_OK) == 0) return 0;  // it was launched
   auto log = logs::LogWriter::Open(plan->log_file, static_cast<std::uint64_t>(plan->log_bytes));
   if (!log.ok()) return 1;
-  return Shim(replica_folder, std::move(*plan), std::move(log).value()).Run();
+  std::optional<logs::LineMerger> merged;
+  if (!plan->merged_file.empty()) {
+    auto opened = logs::LogWriter::Open(plan->merged_file, static_cast<std::uint64_t>(plan->log_bytes));
+    if (!opened.ok()) return 1;
+    merged.emplace(std::move(opened).value(), ReplicaName(plan->identity.role, plan->identity.index));
+  }
+  return Shim(replica_folder, std::move(*plan), std::move(log).value(), std::move(merged)).Run();
 }
 
 }  // namespace cml::backends::local

@@ -242,6 +242,7 @@ class FakeBackend final : public backends::Backend {
     run.message = message;
     run.permanent = reason == "PackageError" || reason == "EnvironmentError";
     for (auto& replica : run.replicas) {
+      if (replica.state == RunState::kSucceeded || replica.state == RunState::kFailed) continue;
       replica.state = run.state;
       replica.reason = reason;
       replica.message = message;
