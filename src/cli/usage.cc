@@ -142,9 +142,9 @@ void ShowReport(Context& context, const Document& report) {
   for (const Document& budget : report.Get("budgets").Items()) {
     for (const Document& notice : budget.Get("notices").Items()) {
       const std::int64_t percent = notice.Get("percent").Int();
-      context.Err(fmt::format("budget of organisation {}: {} {}\n", budget.Get("org_id").Text(),
-                              percent == kBudgetUsedUp ? "used up" : fmt::format("{} % reached", percent),
-                              ShowTime(notice.Get("at").Str(), context.Now(), TimeStyle::kExact)));
+      context.Err(fmt::format("budget of organisation {}: {} % reached {}{}\n", budget.Get("org_id").Text(), percent,
+                              ShowTime(notice.Get("at").Str(), context.Now(), TimeStyle::kExact),
+                              percent == kBudgetUsedUp ? ", it is used up" : ""));
     }
   }
 }
