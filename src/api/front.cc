@@ -165,10 +165,12 @@ Result<net::Response> Front::Run(const net::Request& request, const RouteTable::
   visit.address = request.peer;
   service::Caller& caller = visit.caller;
   bool all_organisations = false;
-  visit.context = {request.id, PeerOf(request), std::string(rule.action), {}, {}};
   if (rule.least != Least::kAnyone) {
     visit.changes = rule.effect == Effect::kChanges;
-    if (visit.changes) visit.target = TargetOf(rule, match.params);
+    if (visit.changes) {  // only then somebody asks
+      visit.context = {request.id, PeerOf(request), std::string(rule.action), {}, {}};
+      visit.target = TargetOf(rule, match.params);
+    }
     // 2. Who is it?
     auto who = d_.auth.Authenticate(request);
     if (!who.ok()) return Refuse(visit, std::move(who).error());
@@ -246,8 +248,9 @@ Status Front::Audit(Visit& visit, int status, std::string message) {
   return status < 400 && !visit.context.replayed ? written : Status(Ok{});
 }
 
-void Front::Log(const net::Request& request, const Visit& visit, const net::Response& answer) const {
+void Front::Log(const net::Request& request, const Visit& visit, const net::Response& answer) {
   if (visit.throttled && !visit.known) return;  // a flood shall not fill the log
+  if (answer.status == HttpStatus(Code::kUnauthenticated) && refusals_logged_.Take("").count() != 0) return;
   const bool wanted = d_.options.log == LogRequests::kAll ||
                       (d_.options.log == LogRequests::kChanges && (visit.changes || answer.status >= 400));
   if (!wanted) return;

@@ -61,12 +61,13 @@ class Front {
   Error Refuse(Visit& visit, Error error);
   Status Audit(Visit& visit, int status, std::string message);
   AuditEntry EntryOf(const Visit& visit) const;
-  void Log(const net::Request& request, const Visit& visit, const net::Response& answer) const;
+  void Log(const net::Request& request, const Visit& visit, const net::Response& answer);
 
   const Deps d_;
   const RouteTable table_;
   const OtherRouter other_;
   RateLimit per_key_, refused_;
+  RateLimit refusals_logged_{{20, 100}};  // lines a second; the audit counts those that would change something
   std::atomic<bool> draining_{false};
 };
 

@@ -27,7 +27,7 @@ class IdentityRoutesTest : public testing::ApiWorld {
     return Send(Signed(key, method, "/cloud_ml/v1" + rest, body));
   }
 
-  service::OrgAdmin org_admin_{{orgs_, objects_, clock_, [](const Org&) {}}};
+  service::OrgAdmin org_admin_{{store_, orgs_, objects_, clock_, [](const Org&) {}}};
   service::Keys keys_{{store_, orgs_, clock_}};
   service::Users users_{{store_, orgs_, keys_, clock_}};
 };

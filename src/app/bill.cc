@@ -25,16 +25,23 @@ Bill::Bill(Deps deps)
               [this](const OrgId& org) { return NameOf(org); }}),
       budgets_({d_.store, d_.jobs, usage_, d_.clock, [this](const OrgId& org) { return NameOf(org); },
                 d_.changed,
-                [this](const BudgetState& state, const BudgetNotice& notice) {
-                  LogWarning("a budget is nearly used up, or quite",
-                             {{"org", state.org.str()}, {"percent", std::to_string(notice.percent)}});
-                  if (d_.warned) d_.warned(state, notice);
+                [this](const BudgetState& state, const BudgetNotice& notice, store::Alongside& with) {
+                  return Warned(state, notice, with);
                 }}),
       meter_({d_.store, d_.objects, d_.clock}) {}
 
 std::string Bill::NameOf(const OrgId& org) const {
   const auto name = d_.orgs.NameOf(org);
   return name.ok() ? name.value() : org.str();
+}
+
+std::function<void()> Bill::Warned(const BudgetState& state, const BudgetNotice& notice, store::Alongside& with) {
+  auto told = d_.warned ? d_.warned({state, notice, NameOf(state.org), d_.prices.currency}, with) : std::function<void()>();
+  return [org = state.org, percent = notice.percent, told = std::move(told)] {
+    LogWarning(percent < kBudgetUsedUp ? "a budget is nearly used up" : "a budget is used up",
+               {{"org", org.str()}, {"percent", std::to_string(percent)}});
+    if (told) told();
+  };
 }
 
 Status Bill::Start() {

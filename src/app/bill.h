@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "backends/backend.h"
+#include "codec/webhook_json.h"
 #include "objectstore/object_store.h"
 #include "service/budgets.h"
 #include "service/orgs.h"
@@ -29,7 +30,8 @@ class Bill {
     const Clock& clock;
     PriceList prices;
     std::function<void(const ResourceId&)> changed;  // wakes a job's controller
-    std::function<void(const BudgetState&, const BudgetNotice&)> warned{};  // may be empty
+    // As in service::Budgets::Deps, with the organisation's name; may be empty.
+    std::function<std::function<void()>(const codec::BudgetNews&, store::Alongside&)> warned{};
   };
   explicit Bill(Deps deps);
   ~Bill() { Stop(); }
@@ -45,6 +47,7 @@ class Bill {
  private:
   void Run(const std::stop_token& stop);
   std::string NameOf(const OrgId& org) const;
+  std::function<void()> Warned(const BudgetState& state, const BudgetNotice& notice, store::Alongside& with);
 
   const Deps d_;
   service::Usage usage_;

@@ -112,7 +112,7 @@ Outcome CreateKey(Context& context, const Typed& typed) {
     if (const auto value = typed.Find(field)) body.Set(field, *value);
   }
   CML_RETURN_IF_ERROR(TakeExpiry(typed, body));
-  CML_ASSIGN_OR_RETURN(const ApiReply reply, rest->Post("/key", body.Dump()));
+  CML_ASSIGN_OR_RETURN(const ApiReply reply, rest->Create("/key", body.Dump()));
   ShowNew(context, typed, reply.body);
   return ExitCode::kOk;
 }
@@ -147,7 +147,7 @@ Outcome RotateKey(Context& context, const Typed& typed) {
     CML_ASSIGN_OR_RETURN(const std::int64_t seconds, SecondsOf("--overlap", *overlap));
     body.Set("overlap", Document::Integer(seconds));
   }
-  CML_ASSIGN_OR_RETURN(const ApiReply reply, rest->Post(KeyPath(typed.word(), "/rotate"), body.Dump()));
+  CML_ASSIGN_OR_RETURN(const ApiReply reply, rest->Create(KeyPath(typed.word(), "/rotate"), body.Dump()));
   ShowNew(context, typed, reply.body);
   if (OutputFormat(typed) == Format::kTable) {
     CML_ASSIGN_OR_RETURN(const ApiReply old, rest->Get(KeyPath(typed.word())));

@@ -87,7 +87,7 @@ Outcome CreateOrg(Context& context, const Typed& typed) {
   CML_ASSIGN_OR_RETURN(Rest* const rest, context.rest());
   Document body = FieldsOf(typed);
   body.Set("org_name", typed.word());
-  CML_ASSIGN_OR_RETURN(const ApiReply reply, rest->Post("/org", body.Dump()));
+  CML_ASSIGN_OR_RETURN(const ApiReply reply, rest->Create("/org", body.Dump()));
   Show(context, typed, reply.body);
   if (OutputFormat(typed) == Format::kTable) {
     context.Err("next: cloudml key create --org " + typed.word() + " --role org_admin\n");

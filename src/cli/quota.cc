@@ -9,6 +9,7 @@
 #include "base/strings.h"
 #include "cli/context.h"
 #include "cli/groups.h"
+#include "cli/usage.h"
 #include "core/quota_change.h"
 
 namespace cml::cli {
@@ -66,6 +67,7 @@ Outcome ListQuotas(Context& context, const Typed& typed) {
                 "   used/allowed\n" + QuotaTable(context, quota));
     first = false;
   }
+  if (format != Format::kName) SayBudget(context, *rest);
   return ExitCode::kOk;
 }
 
@@ -100,7 +102,7 @@ Outcome Apply(Context& context, const Typed& typed) {
   CML_ASSIGN_OR_RETURN(Rest* const rest, context.rest());
   body.Set("service", service).Set("region", rest->settings().endpoint());
   if (const auto comment = typed.Find("comment")) body.Set("comment", *comment);
-  CML_ASSIGN_OR_RETURN(const ApiReply reply, rest->Post("/application", body.Dump()));
+  CML_ASSIGN_OR_RETURN(const ApiReply reply, rest->Create("/application", body.Dump()));
   if (OutputFormat(typed) == Format::kJson) {
     context.PrintJson(reply.body);
     return ExitCode::kOk;

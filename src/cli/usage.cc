@@ -1,4 +1,6 @@
 // What was used and what it cost; prices and budgets.
+#include "cli/usage.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -139,9 +141,10 @@ void ShowReport(Context& context, const Document& report) {
   }
   for (const Document& budget : report.Get("budgets").Items()) {
     for (const Document& notice : budget.Get("notices").Items()) {
-      context.Err(fmt::format("budget of organisation {}: {} % reached {}\n", budget.Get("org_id").Text(),
-                              notice.Get("percent").Int(),
-                              ShowTime(notice.Get("at").Str(), context.Now(), TimeStyle::kExact)));
+      const std::int64_t percent = notice.Get("percent").Int();
+      context.Err(fmt::format("budget of organisation {}: {} % reached {}{}\n", budget.Get("org_id").Text(), percent,
+                              ShowTime(notice.Get("at").Str(), context.Now(), TimeStyle::kExact),
+                              percent == kBudgetUsedUp ? ", it is used up" : ""));
     }
   }
 }
@@ -194,6 +197,12 @@ Outcome ShowPrices(Context& context, const Typed& typed) {
   return ExitCode::kOk;
 }
 
+// "934.10 of 1,200.00 EUR spent this month (77 %)"
+std::string SpentText(const Document& budget) {
+  return fmt::format("{} of {} {} spent this month ({} %)", MoneyText(budget.Get("spent")),
+                     MoneyText(budget.Get("amount")), budget.Get("currency").Text(), budget.Get("percent").Int());
+}
+
 Outcome PrintBudget(Context& context, const Typed& typed, const Document& budget) {
   if (OutputFormat(typed) == Format::kJson) {
     context.PrintJson(budget);
@@ -205,10 +214,8 @@ Outcome PrintBudget(Context& context, const Typed& typed, const Document& budget
   const std::string then = action == "stop"     ? "nothing starts, and what runs is stopped"
                            : action == "refuse" ? "nothing starts any more"
                                                 : "nothing but the warnings";
-  context.Out(fmt::format("{}  {} of {} {} spent this month ({} %)\n  warns at   {}\n  used up    {}\n",
-                          OneLine(budget.Get("org_name").Text()), MoneyText(budget.Get("spent")),
-                          MoneyText(budget.Get("amount")), budget.Get("currency").Text(),
-                          budget.Get("percent").Int(), warnings.empty() ? "–" : Join(warnings, ", "), then));
+  context.Out(fmt::format("{}  {}\n  warns at   {}\n  used up    {}\n", OneLine(budget.Get("org_name").Text()),
+                          SpentText(budget), warnings.empty() ? "–" : Join(warnings, ", "), then));
   for (const Document& notice : budget.Get("notices").Items()) {
     context.Out(fmt::format("  reached    {} % {}\n", notice.Get("percent").Int(),
                             ShowTime(notice.Get("at").Str(), context.Now(), context.OutTimes())));
@@ -249,6 +256,14 @@ Outcome DeleteBudget(Context& context, const Typed&) {
 }
 
 }  // namespace
+
+void SayBudget(Context& context, Rest& rest) {
+  const auto reply = rest.Get("/budget");
+  if (!reply.ok() || reply.value().body.Get("notices").size() == 0) return;
+  const Document& budget = reply.value().body;
+  context.Err(fmt::format("budget of {}: {}{}\n", OneLine(budget.Get("org_name").Text()), SpentText(budget),
+                          budget.Get("percent").Int() < kBudgetUsedUp ? "" : ", it is used up"));
+}
 
 std::vector<Command> UsageCommands() {
   return {

@@ -59,7 +59,7 @@ Outcome CreateUser(Context& context, const Typed& typed) {
   CML_ASSIGN_OR_RETURN(Rest* const rest, RestFor(context, typed));
   Document body = Document::Object().Set("user", typed.word());
   if (const auto mail = typed.Find("mail")) body.Set("mail", *mail);
-  CML_ASSIGN_OR_RETURN(const ApiReply reply, rest->Post("/user", body.Dump()));
+  CML_ASSIGN_OR_RETURN(const ApiReply reply, rest->Create("/user", body.Dump()));
   Show(context, typed, reply.body);
   if (OutputFormat(typed) == Format::kTable) {
     context.Err("next: cloudml key create --user " + typed.word() + " --role member\n");

@@ -212,6 +212,20 @@ std::string EncodeJobEvent(std::string_view delivery, std::string_view event, Sy
   return Envelope(delivery, event, at, job.meta.org).Set("train_job", about).Dump();
 }
 
+std::string EncodeBudgetEvent(std::string_view delivery, SysTime at, const BudgetNews& news) {
+  const BudgetState& state = news.state;
+  const Document about = Document::Object()
+                             .Set("org_name", news.org_name)
+                             .Set("month", news.notice.month)
+                             .Set("warn_at", Document::Integer(news.notice.percent))
+                             .Set("percent", Document::Integer(state.percent()))
+                             .Set("spent", state.spent.ExactText())
+                             .Set("amount", Money::OfMicros(state.budget.micros).ExactText())
+                             .Set("currency", news.currency)
+                             .Set("action", ToString(state.budget.action));
+  return Envelope(delivery, EventOf(news.notice), at, state.org).Set("budget", about).Dump();
+}
+
 std::string EncodeTestEvent(std::string_view delivery, SysTime at, const Webhook& hook) {
   return Envelope(delivery, "webhook.test", at, hook.org).Set("webhook_id", hook.id).Dump();
 }

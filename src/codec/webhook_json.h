@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "core/train_job.h"
+#include "core/usage_report.h"
 #include "core/webhook.h"
 
 namespace cml::codec {
@@ -35,6 +36,12 @@ std::string EncodeWebhookForAudit(const Webhook& hook);
 
 // The body of a delivery.
 std::string EncodeJobEvent(std::string_view delivery, std::string_view event, SysTime at, const TrainJob& job);
+struct BudgetNews {
+  const BudgetState& state;
+  const BudgetNotice& notice;
+  std::string_view org_name, currency;
+};
+std::string EncodeBudgetEvent(std::string_view delivery, SysTime at, const BudgetNews& news);
 std::string EncodeTestEvent(std::string_view delivery, SysTime at, const Webhook& hook);
 
 }  // namespace cml::codec

@@ -65,6 +65,8 @@ enum class BudgetAction { kNone, kRefuse, kStop };
 std::string_view ToString(BudgetAction action);  // "none", "refuse", "stop"
 std::optional<BudgetAction> ParseBudgetAction(std::string_view word);
 
+inline constexpr std::int64_t kBudgetUsedUp = 100;  // percent
+
 struct Budget {
   std::int64_t micros = 0;                   // per month, in millionths of the currency
   std::vector<std::int64_t> warn_at{80, 100};  // percent, ascending
@@ -82,6 +84,10 @@ struct BudgetNotice {
   std::int64_t percent = 0;
   SysTime at{};
 };
+// The event that webhooks are told of it: at 100 percent the budget is used up.
+inline std::string_view EventOf(const BudgetNotice& notice) {
+  return notice.percent < kBudgetUsedUp ? "budget.warning" : "budget.exceeded";
+}
 
 struct BudgetState {
   OrgId org;

@@ -31,9 +31,9 @@ struct Webhook {
   std::string created_by;
 };
 
-inline constexpr std::array<std::string_view, 8> kWebhookEvents = {
+inline constexpr std::array<std::string_view, 10> kWebhookEvents = {
     "train_job.initial", "train_job.enqueued",  "train_job.creating", "train_job.running",
-    "train_job.completed", "train_job.failed", "train_job.deleted", "webhook.test"};
+    "train_job.completed", "train_job.failed", "train_job.deleted", "budget.warning", "budget.exceeded", "webhook.test"};
 
 // Does the pattern name at least one event there is?
 inline bool IsEventPattern(std::string_view pattern) {

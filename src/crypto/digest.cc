@@ -86,9 +86,10 @@ std::string Digest(Hash hash, std::string_view data) {
   return std::string(View(out.data(), n));
 }
 
+namespace {
+
 // RFC 2104: H(key ^ opad, H(key ^ ipad, data)), the key padded with zeros to one block.
-std::string Hmac(Hash hash, std::string_view key, std::string_view data) {
-  Bytes bytes;
+std::size_t HmacTo(Hash hash, std::string_view key, std::string_view data, Bytes& bytes) {
   std::array<char, kBlock> inner{}, outer{};
   if (key.size() > kBlock) {
     const std::size_t n = HashTwo(hash, key, {}, bytes);
@@ -105,7 +106,23 @@ std::string Hmac(Hash hash, std::string_view key, std::string_view data) {
   n = HashTwo(hash, {outer.data(), kBlock}, View(first.data(), n), bytes);
   OPENSSL_cleanse(inner.data(), inner.size());
   OPENSSL_cleanse(outer.data(), outer.size());
+  return n;
+}
+
+}  // namespace
+
+std::string Hmac(Hash hash, std::string_view key, std::string_view data) {
+  Bytes bytes;
+  const std::size_t n = HmacTo(hash, key, data, bytes);
   return std::string(View(bytes.data(), n));
+}
+
+bool IsHmacInBase64(Hash hash, std::string_view key, std::string_view data, std::string_view base64) {
+  Bytes bytes;
+  const std::size_t n = HmacTo(hash, key, data, bytes);
+  std::array<unsigned char, (kMostDigest + 2) / 3 * 4 + 1> text;  // EVP_EncodeBlock ends it with a zero
+  const int length = EVP_EncodeBlock(text.data(), bytes.data(), static_cast<int>(n));
+  return ConstantTimeEquals(base64, View(text.data(), static_cast<std::size_t>(length)));
 }
 
 bool ConstantTimeEquals(std::string_view a, std::string_view b) {

@@ -14,6 +14,9 @@ enum class Hash { kMd5, kSha1, kSha256 };
 
 std::string Digest(Hash hash, std::string_view data);                      // raw bytes
 std::string Hmac(Hash hash, std::string_view key, std::string_view data);  // raw bytes, RFC 2104
+// Is `base64` the padded base64 of that? In constant time for its length, and without allocating:
+// it is asked of every request.
+bool IsHmacInBase64(Hash hash, std::string_view key, std::string_view data, std::string_view base64);
 std::string ToHex(std::string_view bytes);                                 // lower case
 std::string ToBase64(std::string_view bytes);                              // RFC 4648, padded
 Result<std::string> FromHex(std::string_view text);

@@ -17,6 +17,10 @@ namespace cml::net {
 std::string GalaxyV3Signature(const Secret& secret, std::string_view path,
                               std::string_view timestamp, std::string_view body_md5_hex);
 
+// Is it `signature`? In constant time.
+bool IsGalaxyV3Signature(std::string_view signature, const Secret& secret, std::string_view path,
+                         std::string_view timestamp, std::string_view body_md5_hex);
+
 // The older variant without the "Galaxy V3 " prefix: the whole URL stands in place of the path.
 // (GalaxyV3Signature with the URL as `path`.)
 

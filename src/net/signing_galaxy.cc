@@ -28,6 +28,14 @@ std::vector<std::string> SignedSubResources(std::string_view query) {
   return found;
 }
 
+// In a buffer of the thread's, good until the next call.
+std::string_view GalaxyV3Text(std::string_view path, std::string_view timestamp, std::string_view md5) {
+  thread_local std::string text;
+  text.clear();
+  text.append(path).append("\n").append(timestamp).append("\n").append(md5).append("\n");
+  return text;
+}
+
 std::string CanonicalXiaomiHeaders(const Headers& headers) {
   std::vector<std::pair<std::string, std::string>> ours;
   for (const auto& [name, value] : headers.all()) {
@@ -55,10 +63,14 @@ std::string CanonicalXiaomiHeaders(const Headers& headers) {
 
 std::string GalaxyV3Signature(const Secret& secret, std::string_view path,
                               std::string_view timestamp, std::string_view body_md5_hex) {
-  std::string text;
-  text.reserve(path.size() + timestamp.size() + body_md5_hex.size() + 3);
-  text.append(path).append("\n").append(timestamp).append("\n").append(body_md5_hex).append("\n");
-  return crypto::ToBase64(crypto::Hmac(crypto::Hash::kSha1, secret.Reveal(), text));
+  return crypto::ToBase64(crypto::Hmac(crypto::Hash::kSha1, secret.Reveal(),
+                                       GalaxyV3Text(path, timestamp, body_md5_hex)));
+}
+
+bool IsGalaxyV3Signature(std::string_view signature, const Secret& secret, std::string_view path,
+                         std::string_view timestamp, std::string_view body_md5_hex) {
+  return crypto::IsHmacInBase64(crypto::Hash::kSha1, secret.Reveal(),
+                                GalaxyV3Text(path, timestamp, body_md5_hex), signature);
 }
 
 std::string GalaxyV2Signature(const Secret& secret, std::string_view method,

@@ -151,7 +151,11 @@ Status Budgets::Look(BudgetState& state) {
 
 Status Budgets::Warn(BudgetState& state) {
   const std::string month = MonthOf(d_.clock.Now()).name;
-  for (const std::int64_t percent : state.budget.warn_at) {
+  std::vector<std::int64_t> steps = state.budget.warn_at;
+  if (std::ranges::find(steps, kBudgetUsedUp) == steps.end()) {
+    steps.insert(std::ranges::upper_bound(steps, kBudgetUsedUp), kBudgetUsedUp);
+  }
+  for (const std::int64_t percent : steps) {
     if (state.percent() < percent) break;
     const bool given = std::ranges::any_of(
         state.notices, [&](const BudgetNotice& n) { return n.month == month && n.percent == percent; });
@@ -161,11 +165,12 @@ Status Budgets::Warn(BudgetState& state) {
     with.documents.push_back(WriteOf(state.org, fmt::format("{}{}/{:04}", kNoticePrefix, month, percent),
                                      codec::EncodeStoredNotice(notice), notice.at));
     with.documents.back().act = store::DocumentWrite::Act::kInsert;
+    const auto told = d_.warned ? d_.warned(state, notice, with) : std::function<void()>();
     const Status saved = d_.store.Commit(with);
     if (!saved.ok() && saved.error().code() == Code::kAlreadyExists) continue;
     CML_RETURN_IF_ERROR(saved);
     state.notices.push_back(notice);
-    if (d_.warned) d_.warned(state, notice);
+    if (told) told();
   }
   return Ok{};
 }

@@ -1,7 +1,8 @@
 // service/budgets.h — what organisations may spend in a month, and what happens when they do.
 //
 // Thread-safe. What an organisation has spent is looked up by Tick and kept; the checks read what is
-// kept and cost nothing. A warning is given once for each month and percentage, over restarts too.
+// kept and cost nothing. A warning is given once for each month and percentage, over restarts too; at
+// 100 percent one is given whether it was asked for or not.
 #pragma once
 #include <functional>
 #include <map>
@@ -25,8 +26,9 @@ class Budgets {
     const Clock& clock;
     std::function<std::string(const OrgId&)> name_of;
     std::function<void(const ResourceId&)> changed;  // wakes a job's controller
-    // A warning that is given for the first time.
-    std::function<void(const BudgetState&, const BudgetNotice&)> warned;
+    // A warning that is given for the first time. What it adds is committed along with the note
+    // that it was given; what it returns is called afterwards. Either may be empty.
+    std::function<std::function<void()>(const BudgetState&, const BudgetNotice&, store::Alongside&)> warned;
   };
   explicit Budgets(Deps deps) : d_(std::move(deps)) {}
 

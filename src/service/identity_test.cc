@@ -60,7 +60,7 @@ class IdentityTest : public ::testing::Test {
   objectstore::MemoryObjectStore objects_{clock_};
   Orgs orgs_{store_, box_, clock_};
   std::vector<Org> changed_;
-  OrgAdmin admin_use_{{orgs_, objects_, clock_, [this](const Org& org) { changed_.push_back(org); }}};
+  OrgAdmin admin_use_{{store_, orgs_, objects_, clock_, [this](const Org& org) { changed_.push_back(org); }}};
   Keys keys_{{store_, orgs_, clock_}};
   Users users_{{store_, orgs_, keys_, clock_}};
   AccessKey root_;

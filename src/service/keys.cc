@@ -15,6 +15,7 @@ using store::DocumentKind;
 using store::DocumentWrite;
 
 constexpr std::int64_t kDay = 86'400;
+constexpr std::string_view kHalf = " half";  // behind a rotated key whose predecessor has no end yet
 
 Error NoSuchKey(const AccessKey& key) {
   return Error(Code::kNotFound, "key " + Quote(key.str()) + ": there is no such key");
@@ -82,7 +83,22 @@ Status Keys::KeepsAnAdministrator(const std::vector<AccessKey>& without) {
                            without.front().str()));
 }
 
+Result<Keys::Made> Keys::MadeAs(const Caller& caller, const AccessKey& key) {
+  CML_ASSIGN_OR_RETURN(ApiKey row, Find(caller, key));
+  CML_RETURN_IF_ERROR(MayChange(caller, row));
+  CML_ASSIGN_OR_RETURN(const auto known, d_.orgs.Key(key));
+  CML_ASSIGN_OR_RETURN(codec::NamedKey named, Named(std::move(row)));
+  return Made{std::move(named), known->secret};
+}
+
 Result<Keys::Made> Keys::Create(const Caller& caller, const codec::KeyFields& fields) {
+  const std::scoped_lock one(mu_);
+  return Once<Made>(
+      d_.store, caller, d_.clock.Now(), [&](const std::string& ref) { return MadeAs(caller, AccessKey{ref}); },
+      [&](const KeepOnce& keep) { return Make(caller, fields, keep); });
+}
+
+Result<Keys::Made> Keys::Make(const Caller& caller, const codec::KeyFields& fields, const KeepOnce& keep) {
   const SysTime now = d_.clock.Now();
   ApiKey row;
   row.org = caller.org;
@@ -96,7 +112,8 @@ Result<Keys::Made> Keys::Create(const Caller& caller, const codec::KeyFields& fi
   if (org.state == OrgState::kDeleting) {
     return Error(Code::kFailedPrecondition, fmt::format("organisation {} is being deleted", org.name));
   }
-  const std::scoped_lock one(mu_);
+  Orgs::NewKey pair = Orgs::NewPair();
+  store::Revision seen{};  // of the user
   while (true) {
     store::Alongside with;
     if (!row.user.empty()) {
@@ -106,15 +123,19 @@ Result<Keys::Made> Keys::Create(const Caller& caller, const codec::KeyFields& fi
         return Error(Code::kNotFound, fmt::format("user {0}: there is no such user; make him first (cloudml user create {0})", row.user));
       }
       CML_RETURN_IF_ERROR(user);
+      // He has not changed: it was the idempotency key that another request took.
+      if (user.value().revision == seen) return Error(Code::kConflict, "the same request is under way already; try again");
+      seen = user.value().revision;
       with.documents = {{std::move(user).value(), DocumentWrite::Act::kReplace}};
     }
     codec::NamedKey shown{row, org.name};
     shown.key.created = now;
     with.audit = AuditOf(caller, now, {"key of " + (row.user.empty() ? org.name : row.user), "", codec::EncodeKey(shown, now)});
-    auto made = d_.orgs.CreateKey(row, with);
-    if (!made.ok() && made.error().code() == Code::kConflict) continue;
-    if (!made.ok() && made.error().code() == Code::kNotFound && !row.user.empty()) continue;  // he has gone
-    CML_ASSIGN_OR_RETURN(Orgs::NewKey pair, std::move(made));
+    keep(pair.access_key.str(), with);
+    const Status added = d_.orgs.AddKey(pair, row, with);
+    const Code code = added.ok() ? Code::kInternal : added.error().code();
+    if ((code == Code::kConflict || code == Code::kNotFound) && !row.user.empty()) continue;  // he changed, or went
+    CML_RETURN_IF_ERROR(added);
     Audited(caller);
     shown.key.access_key = pair.access_key;
     return Made{std::move(shown), std::move(pair.secret)};
@@ -172,9 +193,39 @@ Result<codec::NamedKey> Keys::Update(const Caller& caller, const AccessKey& key,
   return shown;
 }
 
-// The new key is committed before the old one gets its end: a crash in between leaves both.
+// The new key is committed before the old one gets its end: a crash in between leaves both, and the
+// same request, sent again, ends the old one.
 Result<Keys::Made> Keys::Rotate(const Caller& caller, const AccessKey& key, const codec::KeyFields& fields) {
   const std::scoped_lock one(mu_);
+  return Once<Made>(
+      d_.store, caller, d_.clock.Now(),
+      [&](const std::string& ref) -> Result<Made> {
+        const bool half = ref.ends_with(kHalf);
+        const AccessKey next{half ? ref.substr(0, ref.size() - kHalf.size()) : ref};
+        CML_ASSIGN_OR_RETURN(Made made, MadeAs(caller, next));
+        if (!half) return made;
+        auto old = Find(caller, key);
+        if (old.ok()) CML_RETURN_IF_ERROR(End(caller, std::move(old).value(), {made.key, fields.overlap}, {}));
+        return made;
+      },
+      [&](const KeepOnce& keep) { return MakeNext(caller, key, fields, keep); });
+}
+
+Status Keys::End(const Caller& caller, ApiKey old, const Rotation& rotation, store::Alongside with) {
+  CML_ASSIGN_OR_RETURN(const codec::NamedKey before, Named(old));
+  const SysTime made = rotation.next.key.created;
+  const SysTime end = made + std::chrono::seconds{rotation.overlap.value_or(kDay)};
+  if (old.expires == SysTime{} || end < old.expires) old.expires = end;
+  const SysTime now = d_.clock.Now();
+  with.audit = AuditOf(On(old.org, caller), now,
+                       {"key " + old.access_key.str(), codec::EncodeKey(before, now), codec::EncodeKey(rotation.next, now)});
+  CML_RETURN_IF_ERROR(d_.orgs.PutKey(old, with));
+  Audited(caller);
+  return Ok{};
+}
+
+Result<Keys::Made> Keys::MakeNext(const Caller& caller, const AccessKey& key, const codec::KeyFields& fields,
+                                  const KeepOnce& keep) {
   const SysTime now = d_.clock.Now();
   CML_ASSIGN_OR_RETURN(ApiKey old, Find(caller, key));
   CML_RETURN_IF_ERROR(MayChange(caller, old));
@@ -190,19 +241,17 @@ Result<Keys::Made> Keys::Rotate(const Caller& caller, const AccessKey& key, cons
   next.replaces = old.access_key;
   CML_ASSIGN_OR_RETURN(next.expires, ExpiryOf(fields, {}, now));
   if (IsLastingAdministrator(old) && !IsLastingAdministrator(next)) CML_RETURN_IF_ERROR(KeepsAnAdministrator({key}));
-  CML_ASSIGN_OR_RETURN(codec::NamedKey before, Named(old));
-  CML_ASSIGN_OR_RETURN(Orgs::NewKey pair, d_.orgs.CreateKey(next));
+  Orgs::NewKey pair = Orgs::NewPair();
+  store::Alongside first, second;
+  keep(pair.access_key.str() + std::string(kHalf), first);
+  keep(pair.access_key.str(), second);
+  for (DocumentWrite& write : second.documents) write.act = DocumentWrite::Act::kPut;
+  CML_RETURN_IF_ERROR(d_.orgs.AddKey(pair, next, first));
   next.access_key = pair.access_key;
   next.created = now;
-  const SysTime end = now + std::chrono::seconds{fields.overlap.value_or(kDay)};
-  if (old.expires == SysTime{} || end < old.expires) old.expires = end;
-  Made made{{std::move(next), before.org_name}, std::move(pair.secret)};
-  store::Alongside with;
-  with.audit = AuditOf(On(old.org, caller), now,
-                       {"key " + key.str(), codec::EncodeKey(before, now), codec::EncodeKey(made.key, now)});
-  CML_RETURN_IF_ERROR(d_.orgs.PutKey(old, with));
-  Audited(caller);
-  return made;
+  CML_ASSIGN_OR_RETURN(codec::NamedKey named, Named(std::move(next)));
+  CML_RETURN_IF_ERROR(End(caller, std::move(old), {named, fields.overlap}, std::move(second)));
+  return Made{std::move(named), std::move(pair.secret)};
 }
 
 Status Keys::Delete(const Caller& caller, const AccessKey& key) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/strings.h"
 #include "core/identity_rules.h"
 #include "service/audit.h"
@@ -31,6 +33,10 @@ void Take(const codec::OrgFields& fields, Org& into) {
   if (fields.project) into.project = *fields.project;
 }
 
+// By what a repeated create finds its organisation.
+std::string TimeOf(const Org& org) { return fmt::format("{} ", org.created.time_since_epoch().count()); }
+std::string RefOf(const Org& org) { return TimeOf(org) + org.name; }
+
 // The audit line belongs to the organisation that is changed, whoever changes it.
 Caller On(const OrgId& org, Caller caller) {
   caller.org = org;
@@ -56,12 +62,35 @@ Status OrgAdmin::Repair() {
 }
 
 Result<Org> OrgAdmin::Create(const Caller& caller, const codec::OrgFields& fields) {
+  return Once<Org>(
+      d_.store, caller, d_.clock.Now(), [&](const std::string& ref) { return MadeAs(ref); },
+      [&](const KeepOnce& keep) { return Make(caller, fields, keep); });
+}
+
+// What an earlier request has made, by its time and name: when the key is committed, the number is
+// not known yet. The name may have changed since.
+Result<Org> OrgAdmin::MadeAs(const std::string& ref) {
+  CML_ASSIGN_OR_RETURN(const auto all, d_.orgs.List());
+  const auto same = [&](const Org& org) { return RefOf(org) == ref; };
+  const auto same_time = [&](const Org& org) { return ref.starts_with(TimeOf(org)); };
+  auto found = std::ranges::find_if(all, same);
+  if (found == all.end() && std::ranges::count_if(all, same_time) == 1) found = std::ranges::find_if(all, same_time);
+  if (found == all.end() || found->state == OrgState::kDeleting) return NoSuchOrg(ref);
+  CML_RETURN_IF_ERROR(Equip(found->id));
+  return *found;
+}
+
+Result<Org> OrgAdmin::Make(const Caller& caller, const codec::OrgFields& fields, const KeepOnce& keep) {
   Org org;
   Take(fields, org);
   CML_RETURN_IF_ERROR(Validate(org));
   auto made = d_.orgs.Create(org, [&](const Org&, const Org& after) {
     store::Alongside with;
     with.audit = AuditOf(On(after.id, caller), d_.clock.Now(), {"org " + after.name, "", codec::EncodeOrg(after)});
+    return with;
+  }, [&](const Org& first) {
+    store::Alongside with;
+    keep(RefOf(first), with);
     return with;
   });
   if (!made.ok()) return made.error().code() == Code::kAlreadyExists ? NameTaken(d_.orgs, org) : made.error();

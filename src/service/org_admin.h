@@ -12,6 +12,7 @@
 
 #include "codec/identity_json.h"
 #include "objectstore/object_store.h"
+#include "service/idempotency.h"
 #include "service/orgs.h"
 
 namespace cml::service {
@@ -19,6 +20,7 @@ namespace cml::service {
 class OrgAdmin {
  public:
   struct Deps {
+    store::Store& store;
     Orgs& orgs;
     objectstore::ObjectStore& objects;
     const Clock& clock;
@@ -28,7 +30,7 @@ class OrgAdmin {
   };
   explicit OrgAdmin(Deps deps) : d_(std::move(deps)) {}
 
-  // With its default bucket.
+  // With its default bucket. Done once for an idempotency key.
   Result<Org> Create(const Caller& caller, const codec::OrgFields& fields);
   Result<std::vector<Org>> List(const Caller& caller);
   // By number or name.
@@ -46,6 +48,8 @@ class OrgAdmin {
   Status Repair();
 
  private:
+  Result<Org> Make(const Caller& caller, const codec::OrgFields& fields, const KeepOnce& keep);
+  Result<Org> MadeAs(const std::string& ref);
   Result<Org> Change(const Caller& caller, const OrgId& id, const std::function<Status(Org&)>& change);
   Status Equip(const OrgId& org);  // its quota, then its default bucket
   Status KeepPlatform(const Org& org, const char* verb) const;

@@ -24,10 +24,6 @@ Error NoSuchOrg(const std::string& text) {
   return Error(Code::kNotFound, "organisation " + Quote(text) + ": there is no such organisation");
 }
 
-Orgs::NewKey NewPair() {
-  return {AccessKey{"AK" + RandomToken(kAccessKeyLength - 2)}, Secret(RandomToken(kSecretLength))};
-}
-
 }  // namespace
 
 // ---- reading
@@ -129,12 +125,12 @@ Result<Org> Orgs::GiveUid(Org org, const OrgAlongside& with) {
   return org;
 }
 
-Result<Org> Orgs::Create(Org org, const OrgAlongside& with) {
+Result<Org> Orgs::Create(Org org, const OrgAlongside& with, const OrgFirst& first) {
   const std::scoped_lock one(write_mu_);
   org.id = {};
   org.unix_uid = 0;
   org.created = clock_.Now();
-  CML_ASSIGN_OR_RETURN(org, store_.CreateOrg(org));
+  CML_ASSIGN_OR_RETURN(org, store_.CreateOrg(org, first ? first(org) : store::Alongside{}));
   return GiveUid(std::move(org), with);
 }
 
@@ -168,13 +164,17 @@ void Orgs::Forget(const OrgId& org) {
 
 // ---- keys
 
+Orgs::NewKey Orgs::NewPair() {
+  return {AccessKey{"AK" + RandomToken(kAccessKeyLength - 2)}, Secret(RandomToken(kSecretLength))};
+}
+
 Result<Orgs::NewKey> Orgs::CreateKey(ApiKey row, const store::Alongside& with) {
   NewKey made = NewPair();
-  CML_RETURN_IF_ERROR(PutNew(made, std::move(row), with));
+  CML_RETURN_IF_ERROR(AddKey(made, std::move(row), with));
   return made;
 }
 
-Status Orgs::PutNew(const NewKey& pair, ApiKey row, const store::Alongside& with) {
+Status Orgs::AddKey(const NewKey& pair, ApiKey row, const store::Alongside& with) {
   row.access_key = pair.access_key;
   row.sealed_secret = box_.Seal(pair.secret.Reveal(), pair.access_key.str());
   row.created = clock_.Now();
@@ -213,7 +213,7 @@ Result<Orgs::NewAdministrator> Orgs::MakeAdministratorKey(const OrgId& org) {
   with.documents = {{{store::DocumentKind::kSetting, OrgId{}, kAdministratorKey,
                       codec::Document::String(pair.access_key.str()).Dump(), clock_.Now(), {}},
                      store::DocumentWrite::Act::kPut}};
-  CML_RETURN_IF_ERROR(PutNew(pair, std::move(row), with));
+  CML_RETURN_IF_ERROR(AddKey(pair, std::move(row), with));
   made.key = std::move(pair);
   return made;
 }

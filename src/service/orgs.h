@@ -74,7 +74,10 @@ class Orgs {
   // ---- organisations
   // The uid is that of the first organisation + distance of the numbers, so it is never used twice.
   using OrgAlongside = std::function<store::Alongside(const Org& before, const Org& after)>;
-  Result<Org> Create(Org org, const OrgAlongside& with = {});
+  // Two writes: the organisation with `first` (its number is not known yet), then its uid with
+  // `with`. A crash in between is repaired at the next start.
+  using OrgFirst = std::function<store::Alongside(const Org& org)>;
+  Result<Org> Create(Org org, const OrgAlongside& with = {}, const OrgFirst& first = {});
   // Reads, changes, writes; one change at a time. What `change` returns but OK is handed back and
   // nothing is written.
   Result<Org> Change(const OrgId& id, const std::function<Status(Org&)>& change, const OrgAlongside& with = {});
@@ -92,6 +95,9 @@ class Orgs {
   // all but the pair and the time of creation.
   Result<NewKey> CreateKey(ApiKey row, const store::Alongside& with = {});
   Result<NewKey> CreateKey(const OrgId& org, KeyRole role, const std::string& label);
+  // The same in two steps, for who has to know the pair before it is written.
+  static NewKey NewPair();
+  Status AddKey(const NewKey& pair, ApiKey row, const store::Alongside& with);
   // The key that the server makes for its administrator by itself. There is one at a time: those it
   // made before are disabled first, so that a lost pair does not stay good.
   struct NewAdministrator {
@@ -125,7 +131,6 @@ class Orgs {
   Result<FirstStart> EnsureDefaultOrg(std::int64_t first_uid);
 
  private:
-  Status PutNew(const NewKey& pair, ApiKey row, const store::Alongside& with);
   Result<Org> GiveUid(Org org, const OrgAlongside& with);
   std::int64_t UidAt(const OrgId& org) const;
   void Forget(const OrgId& org);   // and its keys

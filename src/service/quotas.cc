@@ -197,7 +197,17 @@ Result<std::vector<QuotaApplication>> Quotas::Applications(const std::optional<O
   return all;
 }
 
-Result<QuotaApplication> Quotas::Apply(const Caller& caller, QuotaApplication a) {
+Result<QuotaApplication> Quotas::Apply(const Caller& caller, QuotaApplication request) {
+  return Once<QuotaApplication>(
+      d_.store, caller, d_.clock.Now(),
+      [&](const std::string& id) -> Result<QuotaApplication> {
+        CML_ASSIGN_OR_RETURN(const auto kept, d_.store.GetDocument(DocumentKind::kApplication, caller.org, id));
+        return codec::DecodeApplicationDocument(kept.body);
+      },
+      [&](const KeepOnce& keep) { return File(caller, std::move(request), keep); });
+}
+
+Result<QuotaApplication> Quotas::File(const Caller& caller, QuotaApplication a, const KeepOnce& keep) {
   const auto group = GroupOfService(a.service);
   if (!group) {
     return Error(Code::kInvalidArgument,
@@ -232,6 +242,7 @@ Result<QuotaApplication> Quotas::Apply(const Caller& caller, QuotaApplication a)
   with.documents.push_back({{DocumentKind::kApplication, a.org, a.id, body, a.created, {}},
                             DocumentWrite::Act::kInsert});
   with.audit = AuditOf(caller, a.created, {"quota application " + a.id, "", body});
+  keep(a.id, with);
   CML_RETURN_IF_ERROR(d_.store.Commit(with));
   Audited(caller);
   return a;

@@ -14,6 +14,7 @@
 
 #include "core/quota_change.h"
 #include "service/caller.h"
+#include "service/idempotency.h"
 #include "store/store.h"
 
 namespace cml::service {
@@ -78,6 +79,7 @@ class Quotas {
     std::string target;  // for the audit
   };
   Status Write(const Caller& caller, const QuotaWrite& write);
+  Result<QuotaApplication> File(const Caller& caller, QuotaApplication a, const KeepOnce& keep);
   Result<Kept> Find(const std::string& id);
   Result<Kept> FindPending(const std::string& id);
   Result<std::vector<store::Document>> AllApplications(const std::optional<OrgId>& org);

@@ -145,6 +145,20 @@ TEST_F(QuotasTest, AMailIsKeptWhereThereIsNone) {
   EXPECT_EQ(store_.GetOrg(speech_).value().mail, "a@b.c");
 }
 
+TEST_F(QuotasTest, AnApplicationThatIsSentTwiceIsFiledOnce) {
+  request_.idempotency_key = "k1";
+  request_.fingerprint = "f1";
+  const std::string id = Apply("jobs", {"4", "", "", ""}).value().id;
+  EXPECT_FALSE(request_.replayed);
+  ASSERT_TRUE(quotas_.Decline(admin_, id, "no").ok());
+  const auto again = Apply("jobs", {"4", "", "", ""});
+  ASSERT_TRUE(again.ok()) << again.error().message();
+  EXPECT_TRUE(request_.replayed);
+  EXPECT_EQ(again.value().id, id);
+  EXPECT_EQ(again.value().state, ApplicationState::kDeclined) << "as it is now";
+  EXPECT_EQ(quotas_.Applications(speech_).value().size(), 1U);
+}
+
 TEST_F(QuotasTest, AGrantSetsTheQuotaAndDecidesOnce) {
   const auto filed = Apply("jobs", {"4", "16G", "4", ""});
   ASSERT_TRUE(filed.ok()) << filed.error().message();

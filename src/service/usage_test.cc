@@ -45,6 +45,16 @@ class UsageTest : public ::testing::Test {
     runs_[{job.meta.id, 1}].replicas.push_back(replica);
     return job.meta.id;
   }
+  // What is committed with a warning.
+  store::Document Letter(const BudgetNotice& notice) {
+    store::Document document;
+    document.kind = store::DocumentKind::kDelivery;
+    document.org = org_;
+    document.key = std::string(EventOf(notice)) + " " + notice.month;
+    document.body = "{}";
+    return document;
+  }
+  bool Told(const char* key) { return store_.GetDocument(store::DocumentKind::kDelivery, org_, key).ok(); }
   // As the controller records it, at once or in the middle of somebody's report.
   void End(const ResourceId& id) {
     auto stored = rows_.Get(id).value();
@@ -91,7 +101,10 @@ class UsageTest : public ::testing::Test {
   std::vector<std::int64_t> warned_;
   Budgets budgets_{{store_, rows_, usage_, clock_, [](const OrgId&) { return std::string("vision"); },
                     [this](const ResourceId& id) { told_.push_back(id); },
-                    [this](const BudgetState&, const BudgetNotice& n) { warned_.push_back(n.percent); }}};
+                    [this](const BudgetState&, const BudgetNotice& n, store::Alongside& with) {
+                      with.documents.push_back({Letter(n), store::DocumentWrite::Act::kInsert});
+                      return [this, n] { warned_.push_back(n.percent); };
+                    }}};
 };
 
 TEST_F(UsageTest, WhatRunsCountsUpToNowAndOnceWhenItEnds) {
@@ -214,16 +227,35 @@ TEST_F(UsageTest, ABudgetWarnsOnceForEachStep) {
   ASSERT_TRUE(budgets_.Tick().ok());
   ASSERT_TRUE(budgets_.Tick().ok());
   EXPECT_EQ(warned_, std::vector<std::int64_t>{50});
+  EXPECT_TRUE(Told("budget.warning 2026-03"));
+  EXPECT_FALSE(Told("budget.exceeded 2026-03"));
   EXPECT_TRUE(budgets_.MayStart(org_).ok());
   clock_.now += 600s;
   ASSERT_TRUE(budgets_.Tick().ok());
   EXPECT_EQ(warned_, (std::vector<std::int64_t>{50, 100}));
   EXPECT_TRUE(budgets_.MayStart(org_).ok()) << "it only warns";
+  EXPECT_TRUE(Told("budget.exceeded 2026-03"));
+  Budgets after_a_restart({store_, rows_, usage_, clock_, [](const OrgId&) { return std::string("vision"); },
+                           [](const ResourceId&) {},
+                           [this](const BudgetState&, const BudgetNotice& n, store::Alongside&) {
+                             warned_.push_back(n.percent);
+                             return std::function<void()>();
+                           }});
+  ASSERT_TRUE(after_a_restart.Tick().ok());
+  EXPECT_EQ(warned_.size(), 2U);
   const BudgetState state = budgets_.Read(org_).value();
   EXPECT_EQ(state.percent(), 110);
   EXPECT_EQ(state.notices.size(), 2U);
   clock_.now = ParseDay("2026-04-01").value() + 1h;
   EXPECT_TRUE(budgets_.Read(org_).value().notices.empty()) << "a new month";
+}
+
+TEST_F(UsageTest, ThatItIsUsedUpIsToldEvenWhereNoWarningWasAskedFor) {
+  ASSERT_TRUE(budgets_.Put(me_, {10'000, {50, 150}, BudgetAction::kNone, "", {}}).ok());
+  Running("a", org_);
+  clock_.now += 12s;
+  ASSERT_TRUE(budgets_.Tick().ok());
+  EXPECT_EQ(warned_, (std::vector<std::int64_t>{50, 100}));
 }
 
 TEST_F(UsageTest, AUsedUpBudgetRefusesUntilItIsRaised) {

@@ -21,6 +21,11 @@ Error NoSuchUser(const std::string& name) {
   return Error(Code::kNotFound, "user " + Quote(name) + ": there is no such user");
 }
 
+// By what a repeated create finds its user.
+std::string RefOf(const User& user) {
+  return fmt::format("{} {}", user.created.time_since_epoch().count(), user.name);
+}
+
 }  // namespace
 
 Result<Users::Stored> Users::Find(const OrgId& org, const std::string& name) {
@@ -41,6 +46,18 @@ Result<codec::NamedUser> Users::Named(const OrgId& org, User user) {
 }
 
 Result<codec::NamedUser> Users::Create(const Caller& caller, const codec::UserFields& fields) {
+  return Once<codec::NamedUser>(
+      d_.store, caller, d_.clock.Now(),
+      [&](const std::string& ref) -> Result<codec::NamedUser> {
+        const std::string name = ref.substr(ref.find(' ') + 1);
+        CML_ASSIGN_OR_RETURN(Stored stored, Find(caller.org, name));
+        if (RefOf(stored.user) != ref) return NoSuchUser(name);  // another one of the same name
+        return Named(caller.org, std::move(stored.user));
+      },
+      [&](const KeepOnce& keep) { return Make(caller, fields, keep); });
+}
+
+Result<codec::NamedUser> Users::Make(const Caller& caller, const codec::UserFields& fields, const KeepOnce& keep) {
   CML_RETURN_IF_ERROR(d_.orgs.Find(caller.org));
   User user;
   user.name = fields.name.value_or("");
@@ -52,6 +69,7 @@ Result<codec::NamedUser> Users::Create(const Caller& caller, const codec::UserFi
   const std::string body = codec::ToDocument(user);
   with.documents = {{{DocumentKind::kUser, caller.org, user.name, body, user.created, {}}, DocumentWrite::Act::kInsert}};
   with.audit = AuditOf(caller, user.created, {"user " + user.name, "", body});
+  keep(RefOf(user), with);
   const Status written = d_.store.Commit(with);
   if (!written.ok() && written.error().code() == Code::kAlreadyExists) {
     return Error(Code::kAlreadyExists, fmt::format("user {}: a user of this name exists", Quote(user.name)));

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "service/idempotency.h"
 #include "service/keys.h"
 #include "service/orgs.h"
 
@@ -30,6 +31,7 @@ class Users {
   Status Delete(const Caller& caller, const std::string& name);
 
  private:
+  Result<codec::NamedUser> Make(const Caller& caller, const codec::UserFields& fields, const KeepOnce& keep);
   struct Stored {
     User user;
     store::Document document;

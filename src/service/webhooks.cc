@@ -229,9 +229,21 @@ Result<std::vector<Delivery>> Webhooks::Deliveries(const Caller& caller, const s
 }
 
 std::vector<Delivery> Webhooks::Letters(const TrainJob& job, std::string_view event) const {
+  return Address(job.meta.org, event, [&](const std::string& id, SysTime at) {
+    return codec::EncodeJobEvent(id, event, at, job);
+  });
+}
+
+std::vector<Delivery> Webhooks::Letters(const codec::BudgetNews& news) const {
+  return Address(news.state.org, EventOf(news.notice), [&](const std::string& id, SysTime at) {
+    return codec::EncodeBudgetEvent(id, at, news);
+  });
+}
+
+std::vector<Delivery> Webhooks::Address(const OrgId& org, std::string_view event, const Body& body) const {
   std::vector<Delivery> letters;
   const std::shared_lock lock(mu_);
-  const auto of_org = hooks_.find(job.meta.org);
+  const auto of_org = hooks_.find(org);
   if (of_org == hooks_.end()) return letters;
   for (const auto& [id, hook] : of_org->second) {
     if (!Wants(hook, event)) continue;
@@ -241,7 +253,7 @@ std::vector<Delivery> Webhooks::Letters(const TrainJob& job, std::string_view ev
     delivery.webhook = id;
     delivery.org = hook.org;
     delivery.event = event;
-    delivery.body = codec::EncodeJobEvent(delivery.id, event, delivery.created, job);
+    delivery.body = body(delivery.id, delivery.created);
     letters.push_back(std::move(delivery));
   }
   return letters;

@@ -50,9 +50,10 @@ class Webhooks {
   Result<Delivery> Test(const Caller& caller, const std::string& id);
   Result<std::vector<Delivery>> Deliveries(const Caller& caller, const std::string& id);  // newest first
 
-  // ---- the outbox. Letters: what the webhooks of the job's organisation are told of `event`, to be
+  // ---- the outbox. Letters: what the webhooks of an organisation are told of `event`, to be
   // committed alongside the change; Committed: it was. Cheap where nobody wants to know.
   std::vector<Delivery> Letters(const TrainJob& job, std::string_view event) const;
+  std::vector<Delivery> Letters(const codec::BudgetNews& news) const;
   static void Enclose(const std::vector<Delivery>& letters, store::Alongside& with);
   void Committed(const std::vector<Delivery>& letters) const {
     if (!letters.empty()) d_.committed(letters);
@@ -64,6 +65,9 @@ class Webhooks {
   static store::DocumentWrite Write(const Delivery& delivery, store::DocumentWrite::Act act);
 
  private:
+  // The JSON of a delivery with this id.
+  using Body = std::function<std::string(const std::string& id, SysTime at)>;
+  std::vector<Delivery> Address(const OrgId& org, std::string_view event, const Body& body) const;
   Status Apply(const codec::WebhookRequest& request, Webhook& hook) const;
   Result<Created> Make(const Caller& caller, const codec::WebhookRequest& request, const KeepOnce& keep);
   Status Commit(const Caller& caller, const Webhook& before, const Webhook& after, store::DocumentWrite write,

@@ -118,6 +118,22 @@ TEST_F(WebhooksTest, TellsOnlyWhatIsWanted) {
   EXPECT_TRUE(hooks_.Letters(foreign, "train_job.failed").empty());
 }
 
+TEST_F(WebhooksTest, TellsOfABudget) {
+  const auto made = Create({"budget.*"});
+  EXPECT_TRUE(hooks_.Letters(job_, "train_job.failed").empty());
+  BudgetState state{me_.org, {2'000'000, {80, 100}, BudgetAction::kStop, "ann", {}}, Money::OfMicros(1'700'000)};
+  const BudgetNotice warning{"2026-03", 80, {}}, end{"2026-03", 100, {}};
+  const auto letters = hooks_.Letters(codec::BudgetNews{state, warning, "vision", "EUR"});
+  ASSERT_EQ(letters.size(), 1U);
+  EXPECT_EQ(letters[0].webhook, made.hook.id);
+  EXPECT_EQ(letters[0].event, "budget.warning");
+  EXPECT_NE(letters[0].body.find("\"percent\":85"), std::string::npos) << letters[0].body;
+  EXPECT_NE(letters[0].body.find("\"amount\":\"2.000000\""), std::string::npos) << letters[0].body;
+  EXPECT_EQ(hooks_.Letters(codec::BudgetNews{state, end, "vision", "EUR"}).at(0).event, "budget.exceeded");
+  state.org = OrgId{"77"};
+  EXPECT_TRUE(hooks_.Letters(codec::BudgetNews{state, end, "speech", "EUR"}).empty());
+}
+
 class CourierTest : public WebhooksTest {
  protected:
   Result<int> Post(const WebhookCourier::Letter& letter) {

@@ -119,7 +119,7 @@ class TestTensorFlow1:
         learned(log)
 
     def test_an_estimator(self, world):
-        arguments = f"--eval-files {world.eval_file} --train-steps 2000"
+        arguments = f"--eval-files {world.eval_file} --train-steps 600"
         job, log = world.train("census-tf1", REPOSITORY / "examples" / "census_estimator", TF1, "-p", "1",
                                "-w", "2", "--job_dir", "fds://data/census-tf1", arguments=arguments)
         check_estimator(world, "census-tf1", job, log, ["master-0", "worker-0", "worker-1"])
@@ -142,7 +142,7 @@ def check_estimator(world, name, job, log, trainers):
 
 class TestTensorFlow2:
     def test_an_estimator_with_an_evaluator(self, world):
-        arguments = f"--eval-files {world.eval_file} --train-steps 2000"
+        arguments = f"--eval-files {world.eval_file} --train-steps 600"
         job, log = world.train("census-tf2", REPOSITORY / "examples" / "census_estimator", TF2, "-p", "1",
                                "-w", "2", "--evaluator_count", "1", "--job_dir", "fds://data/census-tf2",
                                arguments=arguments)

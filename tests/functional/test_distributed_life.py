@@ -129,7 +129,7 @@ def test_all_have_a_place_or_none_and_gpus_are_each_ones_own(rest):
     wait_for(lambda: rest.job("gang").get("message"), 20, "a reason")
     job = rest.job("gang")
     assert job["state"] == "enqueued" and job["replicas"] == []
-    assert job["message"] == "2 GPUs asked, 1 GPU free", job["message"]
+    assert job["message"] == "2 replicas with 0.25 CPU, 256M memory, 1 GPU each asked, room for 1", job["message"]
     rest.delete_job("holds")
     rest.wait("gang", "completed")
     assert log(rest, "gang", "ps-0") == "mine\n"

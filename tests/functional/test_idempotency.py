@@ -108,3 +108,59 @@ def test_the_command_line_sends_a_key(own_server, tmp_path):
     cli = Cli(own_server, tmp_path / "home")
     cli.ok("jobs", "submit", "-n", "mine", "-dc", "true", "-sv")
     assert cli.run("jobs", "submit", "-n", "mine", "-dc", "true", "-sv").returncode == 3
+
+
+def test_every_create_is_done_once(own_server):
+    """Organisations, users, keys with their secrets, rotations, applications, namespaces: across a restart, too."""
+    rest = own_server.rest()
+    creates = [
+        ("/org", {"org_name": "once", "org_mail": "o@example.com"}),
+        ("/user", {"user": "ann"}),
+        ("/key", {"user": "ann", "role": "member", "label": "laptop"}),
+        ("/application", {"service": "jobs", "gpu_limit": "2"}),
+        ("/namespace", {"name": "space", "owner_email": "s@example.com"}),
+        ("/namespace_user", {"namespace": "space", "user_id": "eve"}),
+    ]
+    keys = {path: str(uuid.uuid4()) for path, _ in creates}
+
+    def send(rest, path, body):
+        return rest.post(path, body, headers={"Idempotency-Key": keys[path]})
+
+    first = {}
+    for path, body in creates:
+        first[path] = send(rest, path, body)
+        assert first[path].status == 200, (path, first[path])
+        assert "Idempotency-Replayed" not in first[path].headers, path
+        if path == "/key":
+            rotate = f"/key/{first[path].json()['access_key']}/rotate"
+            keys[rotate] = str(uuid.uuid4())
+            first[rotate] = send(rest, rotate, {"overlap": 3600})
+            assert first[rotate].status == 200, first[rotate]
+    creates.append((rotate, {"overlap": 3600}))
+    own_server.kill9()
+    own_server.start()
+    rest = own_server.rest()
+    counts = {path: len(rest.get(path).json()["data"]) for path in ("/org", "/user", "/key", "/application")}
+    for path, body in creates:
+        again = send(rest, path, body)
+        assert again.status == 200, (path, again)
+        assert again.headers["Idempotency-Replayed"] == "true", path
+        for field in ("org_id", "user", "access_key", "secret_key", "id", "name", "user_id"):
+            assert again.json().get(field) == first[path].json().get(field), (path, field)
+        changed = send(rest, path, {**body, "comment": "another request"})
+        assert changed.status == 422, (path, changed)
+    for path, count in counts.items():
+        assert len(rest.get(path).json()["data"]) == count, path
+    made = send(rest, "/key", creates[2][1]).json()
+    assert made["secret_key"], "the secret comes again"
+    theirs = own_server.rest(made["access_key"], made["secret_key"])
+    assert theirs.get("/train").status == 200, "and it is the right one"
+
+
+def test_a_secret_is_not_given_to_another_key(own_server):
+    rest, key, body = own_server.rest(), str(uuid.uuid4()), {"role": "org_admin"}
+    first = rest.post("/key", body, headers={"Idempotency-Key": key}).json()
+    other = own_server.rest(first["access_key"], first["secret_key"])
+    second = other.post("/key", body, headers={"Idempotency-Key": key})
+    assert second.status == 200 and second.json()["access_key"] != first["access_key"]
+    assert "Idempotency-Replayed" not in second.headers

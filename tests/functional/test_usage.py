@@ -94,6 +94,11 @@ def test_a_budget_refuses_and_lets_start_again(billed, tool):
     rest.wait("first")
     wait_for(lambda: rest.get("/budget").json()["percent"] >= 100, 20, "the budget to be used up")
     wait_for(lambda: len(rest.get("/budget").json()["notices"]) == 2, 20, "both warnings")
+    listed = tool.ok("quota", "list")
+    assert "budget of default: " in listed.stderr and "it is used up" in listed.stderr, listed
+    assert "budget" not in listed.stdout
+    assert "budget" not in tool.ok("quota", "list", "-o", "json").stderr
+    assert "used up" in tool.ok("usage").stderr
 
     def refused():
         answer = rest.post("/train", {"job_name": "second", "docker_command": "true"})
@@ -115,6 +120,7 @@ def test_a_budget_refuses_and_lets_start_again(billed, tool):
     rest.wait("later", "completed")
     assert "Successfully" in tool.ok("usage", "budget", "delete").stdout
     assert tool.run("usage", "budget").returncode == 4
+    assert "budget" not in tool.ok("quota", "list").stderr
 
 
 def test_a_budget_that_stops_ends_what_runs(billed):

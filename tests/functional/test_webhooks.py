@@ -9,6 +9,7 @@ import time
 import pytest
 from harness.cli import Cli
 from harness.polling import wait_for
+from harness.rest import PREFIX
 
 
 class Receiver:
@@ -190,3 +191,34 @@ def test_the_command_line(telling, receiver, tmp_path):
     assert cli.run("webhook", "update", hook).returncode == 2
     cli.ok("webhook", "delete", hook)
     assert cli.run("webhook", "describe", hook).returncode == 4
+
+
+def test_a_budget_is_told_once(make_server, receiver):
+    """Each percentage once a month, also when the server is killed in between."""
+    prices = {"currency": "EUR", "list": [{"resource": "cpu", "per_hour": 3600}]}  # 1 EUR a core-second
+    billed = make_server(config={"webhooks": {"allow": ["127.0.0.1"]}, "prices": prices, "capacity_cpu": 4,
+                                 "capacity_memory": "4G"})
+    rest = billed.rest()
+    created = rest.post("/webhook", {"url": receiver.url, "events": ["budget.*"]}).json()
+    rest.run("spends", "sleep 60", cpu_limit="1", memory_limit="256M")
+    rest.wait("spends", "running")
+    assert rest.call("PUT", PREFIX + "/budget", {"amount": "2", "warn_at": [50]}).status == 200
+    wait_for(lambda: set(receiver.events()) == {"budget.warning", "budget.exceeded"}, 40,
+             lambda: f"both events; there are {receiver.events()}")
+    wait_for(lambda: {d["state"] for d in deliveries(rest, created["webhook_id"])} == {"delivered"}, 20, "all delivered")
+    told = {}
+    for headers, body in receiver.got:
+        assert check_signature(created["secret"], headers, body)
+        told[headers["X-Cloudml-Event"]] = json.loads(body)
+    assert told["budget.warning"]["budget"]["warn_at"] == 50 and told["budget.exceeded"]["budget"]["warn_at"] == 100
+    exceeded = told["budget.exceeded"]
+    assert exceeded["org_id"] == "1" and exceeded["budget"]["percent"] >= 100
+    assert float(exceeded["budget"]["spent"]) >= float(exceeded["budget"]["amount"]) == 2
+    assert exceeded["budget"]["currency"] == "EUR" and exceeded["budget"]["action"] == "none"
+    billed.kill9()
+    billed.start()
+    rest = billed.rest()
+    # The budget is looked at before the server is ready, and again when it is set.
+    assert rest.call("PUT", PREFIX + "/budget", {"amount": "2", "warn_at": [50]}).json()["percent"] >= 100
+    assert len(deliveries(rest, created["webhook_id"])) == 2
+    assert len(receiver.got) == 2

@@ -6,6 +6,7 @@ TensorFlow 1.15 and 2.15, alone or with chief or master, workers, parameter serv
 """
 import argparse
 import os
+import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -75,10 +76,25 @@ def serving_input():
 
 
 class OwnSteps(tf.estimator.SessionRunHook):
-    """Tells how many of the steps so far this task has made."""
+    """Tells how many of the steps so far this task has made, after a start of all together.
 
-    def __init__(self, every=50):
-        self.every, self.own = every, 0
+    Workers join when they see the chief's session, half a minute after it in the worst case. A short
+    training would be over by then: so each task waits for the others, a few steps from its start.
+    """
+
+    def __init__(self, config, every=50, together_at=5, patience=180):
+        self.every, self.own, self.together_at, self.patience = every, 0, together_at, patience
+        self.tasks = config.num_worker_replicas  # the chief among them
+        self.folder = os.path.join(config.model_dir, "started")
+        self.name = "{}-{}".format(config.task_type, config.task_id)
+
+    def wait_for_others(self):
+        tf.io.gfile.makedirs(self.folder)
+        with tf.io.gfile.GFile(os.path.join(self.folder, self.name), "w") as file:
+            file.write("started")
+        until = time.time() + self.patience
+        while time.time() < until and len(tf.io.gfile.listdir(self.folder)) < self.tasks:
+            time.sleep(0.2)
 
     def begin(self):
         self.step = tf.compat.v1.train.get_global_step()
@@ -88,6 +104,8 @@ class OwnSteps(tf.estimator.SessionRunHook):
 
     def after_run(self, run_context, run_values):
         self.own += 1
+        if self.own == self.together_at and self.tasks > 1:
+            self.wait_for_others()
         if self.own % self.every == 0 or self.own == 1:
             print("has made {} of the {} steps so far".format(self.own, run_values.results), flush=True)
 
@@ -106,7 +124,7 @@ def main():
     tf.estimator.train_and_evaluate(
         estimator,
         tf.estimator.TrainSpec(input_function(args.train_files, args, training=True),
-                               max_steps=args.train_steps, hooks=[OwnSteps()]),
+                               max_steps=args.train_steps, hooks=[OwnSteps(config)]),
         tf.estimator.EvalSpec(evaluate, steps=None, start_delay_secs=1, throttle_secs=1,
                               exporters=tf.estimator.FinalExporter("census", serving_input)))
     if config.is_chief:

@@ -29,9 +29,8 @@ const Secret& NoSecret() {
 
 // cloud_ml v1, section 2: the lower-case hex MD5 of the body. Most requests have none.
 bool IsMd5OfBody(std::string_view md5, std::string_view body) {
-  constexpr std::string_view kOfNothing = "d41d8cd98f00b204e9800998ecf8427e";
-  return crypto::ConstantTimeEquals(md5, body.empty() ? std::string(kOfNothing)
-                                                      : crypto::ToHex(crypto::Digest(crypto::Hash::kMd5, body)));
+  if (body.empty()) return md5 == "d41d8cd98f00b204e9800998ecf8427e";
+  return crypto::ConstantTimeEquals(md5, crypto::ToHex(crypto::Digest(crypto::Hash::kMd5, body)));
 }
 
 std::string_view PathOf(std::string_view target) { return target.substr(0, target.find('?')); }
@@ -105,11 +104,10 @@ Result<service::Caller> Authenticator::GalaxyV3(const net::Request& rq, std::str
   }
   const auto [key, known] = Look(AccessKey{std::string(rq.headers.Get("X-Xiaomi-Secret-Key-Id"))});
   const std::string_view path = PathOf(rq.target);
-  bool right = crypto::ConstantTimeEquals(signature, net::GalaxyV3Signature(SecretOf(key), path, timestamp, md5));
+  bool right = net::IsGalaxyV3Signature(signature, SecretOf(key), path, timestamp, md5);
   if (!right && path.starts_with('/') && !path.starts_with("//")) {
     // Some clients sign the doubled slash of their endpoint and send a single one (13.1).
-    right = crypto::ConstantTimeEquals(
-        signature, net::GalaxyV3Signature(SecretOf(key), "/" + std::string(path), timestamp, md5));
+    right = net::IsGalaxyV3Signature(signature, SecretOf(key), "/" + std::string(path), timestamp, md5);
   }
   if (!right || !known) return Wrong();
   return Accept(key);
@@ -124,10 +122,8 @@ Result<service::Caller> Authenticator::OlderGalaxy(const net::Request& rq, std::
   if (!IsMd5OfBody(md5, rq.body)) return Wrong();
   const auto [key, known] = Look(AccessKey{std::string(rq.headers.Get("X-Xiaomi-Secret-Key-Id"))});
   const std::string host_and_target = std::string(rq.headers.Get("Host")) + rq.target;
-  const bool plain = crypto::ConstantTimeEquals(
-      signature, net::GalaxyV3Signature(SecretOf(key), "http://" + host_and_target, timestamp, md5));
-  const bool secure = crypto::ConstantTimeEquals(
-      signature, net::GalaxyV3Signature(SecretOf(key), "https://" + host_and_target, timestamp, md5));
+  const bool plain = net::IsGalaxyV3Signature(signature, SecretOf(key), "http://" + host_and_target, timestamp, md5);
+  const bool secure = net::IsGalaxyV3Signature(signature, SecretOf(key), "https://" + host_and_target, timestamp, md5);
   if ((!plain && !secure) || !known) return Wrong();
   return Accept(key);
 }

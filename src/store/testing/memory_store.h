@@ -7,17 +7,17 @@
 #include <fstream>
 #include <map>
 #include <mutex>
-#include <set>
 #include <tuple>
 #include <utility>
 
 #include "base/strings.h"
 #include "store/store.h"
+#include "store/testing/memory_identities.h"
 #include "store/testing/memory_ledger.h"
 
 namespace cml::store::testing {
 
-class MemoryStore final : public Store {
+class MemoryStore : public Store {
  public:
   // The next call of any kind returns `error`: before it has done anything, or after it has done
   // everything (a commit whose answer was lost).
@@ -29,99 +29,69 @@ class MemoryStore final : public Store {
 
   Result<Org> CreateOrg(const Org& org, const Alongside& with = {}) override {
     return Do([&]() -> Result<Org> {
-      CML_RETURN_IF_ERROR(CheckName(org));
-      const bool uid_gone = org.unix_uid != 0 && gone_uids_.contains(org.unix_uid);
-      if (orgs_.contains(org.id) || gone_orgs_.contains(org.id) || uid_gone) return OrgExists(org);
+      CML_RETURN_IF_ERROR(identities_.CheckNew(org));
       CML_RETURN_IF_ERROR(ledger_.CheckAlongside(with));
-      Org made = org;
-      if (made.id.empty()) made.id = OrgId(std::to_string(last_org_ + 1));
-      last_org_ = std::max(last_org_, ParseInt(made.id.str()).value_or(0));
-      orgs_[made.id] = made;
+      Org made = identities_.Add(org);
       ledger_.Apply(with);
       return made;
     });
   }
   Status UpdateOrg(const Org& org, const Alongside& with = {}) override {
     return Do([&]() -> Status {
-      CML_RETURN_IF_ERROR(Lookup(orgs_, org.id, "organisation"));
-      CML_RETURN_IF_ERROR(CheckName(org));
+      CML_RETURN_IF_ERROR(identities_.CheckChange(org));
       CML_RETURN_IF_ERROR(ledger_.CheckAlongside(with));
-      Org& kept = orgs_[org.id];
-      const Org was = std::exchange(kept, org);
-      kept.created = was.created;
-      if (was.unix_uid != 0) kept.unix_uid = was.unix_uid;
+      identities_.Change(org);
       ledger_.Apply(with);
       return Ok{};
     });
   }
   Status EraseOrg(const OrgId& id, const Alongside& with = {}) override {
     return Do([&]() -> Status {
-      CML_ASSIGN_OR_RETURN(const Org org, Lookup(orgs_, id, "organisation"));
+      CML_ASSIGN_OR_RETURN(const Org org, identities_.Find(id));
       if (std::ranges::any_of(entries_, [&](const auto& e) { return e.second.row.meta.org == id; })) {
         return Error(Code::kFailedPrecondition, "organisation " + Quote(org.name) + " still has resources");
       }
       CML_RETURN_IF_ERROR(ledger_.CheckAlongside(with));
-      orgs_.erase(id);
-      gone_orgs_.insert(id);
-      if (org.unix_uid != 0) gone_uids_.insert(org.unix_uid);
-      std::erase_if(keys_, [&](const auto& pair) { return pair.second.org == id; });
+      identities_.Erase(org);
       ledger_.Forget(id);
       ledger_.Apply(with);
       return Ok{};
     });
   }
   Result<Org> GetOrg(const OrgId& id) override {
-    return Do([&] { return Lookup(orgs_, id, "organisation"); });
+    return Do([&] { return identities_.Find(id); });
   }
   Result<std::vector<Org>> ListOrgs() override {
-    return Do([&]() -> Result<std::vector<Org>> {
-      std::vector<Org> all;
-      for (const auto& [id, org] : orgs_) all.push_back(org);
-      std::ranges::sort(all, {}, [](const Org& o) { return std::tie(o.created, o.name); });
-      return all;
-    });
+    return Do([&]() -> Result<std::vector<Org>> { return identities_.Orgs(); });
   }
   Status PutKey(const ApiKey& key, const Alongside& with = {}) override {
     return Do([&]() -> Status {
       CML_RETURN_IF_ERROR(ledger_.CheckAlongside(with));
-      const auto [at, is_new] = keys_.try_emplace(key.access_key, key);
-      const SysTime last_used = at->second.last_used;
-      at->second = key;
-      at->second.last_used = last_used;
+      identities_.Put(key);
       ledger_.Apply(with);
       return Ok{};
     });
   }
   Status EraseKey(const AccessKey& key, const Alongside& with = {}) override {
     return Do([&]() -> Status {
-      CML_RETURN_IF_ERROR(Lookup(keys_, key, "key"));
+      CML_RETURN_IF_ERROR(identities_.Find(key));
       CML_RETURN_IF_ERROR(ledger_.CheckAlongside(with));
-      keys_.erase(key);
+      identities_.Erase(key);
       ledger_.Apply(with);
       return Ok{};
     });
   }
   Status TouchKeys(const std::vector<std::pair<AccessKey, SysTime>>& used) override {
     return Do([&]() -> Status {
-      for (const auto& [key, when] : used) {
-        const auto at = keys_.find(key);
-        if (at != keys_.end()) at->second.last_used = std::max(at->second.last_used, when);
-      }
+      for (const auto& [key, when] : used) identities_.Touch(key, when);
       return Ok{};
     });
   }
   Result<ApiKey> GetKey(const AccessKey& key) override {
-    return Do([&] { return Lookup(keys_, key, "key"); });
+    return Do([&] { return identities_.Find(key); });
   }
   Result<std::vector<ApiKey>> ListKeys(const OrgId& org) override {
-    return Do([&]() -> Result<std::vector<ApiKey>> {
-      std::vector<ApiKey> all;
-      for (const auto& [id, key] : keys_) {
-        if (key.org == org) all.push_back(key);
-      }
-      std::ranges::sort(all, {}, [](const ApiKey& k) { return std::tie(k.created, k.access_key); });
-      return all;
-    });
+    return Do([&]() -> Result<std::vector<ApiKey>> { return identities_.KeysOf(org); });
   }
 
   Result<Quota> GetQuota(const OrgId& org) override {
@@ -324,15 +294,6 @@ class MemoryStore final : public Store {
     return result;
   }
 
-  template <class Map, class Key>
-  static auto Lookup(const Map& map, const Key& key, const std::string& what)
-      -> Result<typename Map::mapped_type> {
-    const auto at = map.find(key);
-    if (at == map.end()) {
-      return Error(Code::kNotFound, what + " " + Quote(key.str()) + " does not exist");
-    }
-    return at->second;
-  }
   static Error Missing(ResourceKind kind, const std::string& subject) {
     return {Code::kNotFound,
             std::string(ToString(kind)) + " " + Quote(subject) + " does not exist"};
@@ -386,15 +347,6 @@ class MemoryStore final : public Store {
     ledger_.Apply(with);
     return entry.row.revision;
   }
-  static Error OrgExists(const Org& org) {
-    return {Code::kAlreadyExists, "organisation " + Quote(org.name) + " or its id or uid exists already"};
-  }
-  Status CheckName(const Org& org) const {
-    for (const auto& [id, other] : orgs_) {
-      if (other.name == org.name && id != org.id) return OrgExists(org);
-    }
-    return Ok{};
-  }
   std::vector<ResourceId> Unfinished(ResourceKind kind) const {
     std::vector<const Row*> rows;
     for (const auto& [id, entry] : entries_) {
@@ -408,11 +360,7 @@ class MemoryStore final : public Store {
 
   std::mutex mutex_;  // protects all below
   std::optional<std::pair<FailWhen, Error>> failure_;
-  std::map<OrgId, Org> orgs_;
-  std::int64_t last_org_ = 0;
-  std::set<OrgId> gone_orgs_;
-  std::set<std::int64_t> gone_uids_;
-  std::map<AccessKey, ApiKey> keys_;
+  MemoryIdentities identities_;
   std::map<ResourceId, Entry> entries_;
   LeaderToken leader_{};
   MemoryLedger ledger_;
