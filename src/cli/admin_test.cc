@@ -46,6 +46,18 @@ TEST_F(AdminTest, TheLastWordIsTheOrganisation) {
   EXPECT_THAT(platform.requests(), Contains("DELETE /cloud_ml/v1/train/ranker?org_id=7"));
 }
 
+TEST_F(AdminTest, AListOfSeveralOrganisationsSaysWhose) {
+  platform.Answer("GET /cloud_ml/v1/train", 200,
+                  R"({"data": [{"job_name": "a", "state": "running", "org_name": "vision"},
+                               {"job_name": "a", "state": "running", "org_name": "speech"}]})");
+  EXPECT_EQ(Admin({"jobs", "list", "-1"}), 0) << io.err;
+  EXPECT_THAT(io.out, HasSubstr("ORG"));
+  EXPECT_THAT(io.out, HasSubstr("vision"));
+  platform.Answer("GET /cloud_ml/v1/train", 200, R"({"data": [{"job_name": "a", "state": "running", "org_name": "vision"}]})");
+  EXPECT_EQ(Admin({"jobs", "list", "7"}), 0) << io.err;
+  EXPECT_EQ(io.out.find("ORG"), std::string::npos);
+}
+
 TEST_F(AdminTest, WithoutAnOrganisationItSaysSo) {
   EXPECT_EQ(Admin({"jobs", "list"}), static_cast<int>(ExitCode::kUsage));
   EXPECT_THAT(io.err, HasSubstr("ORG"));

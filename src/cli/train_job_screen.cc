@@ -252,6 +252,11 @@ std::string TrainJobTable(const std::vector<Document>& jobs, Columns columns,
                           const Screen& screen) {
   const bool wide = columns == Columns::kWide;
   std::vector<Column> titles = {{"NAME"}, {"STATE"}, {"SINCE"}, {"RUNTIME"}, {"GPU"}};
+  // Names alone tell jobs apart while all are of one organisation.
+  const bool several = std::ranges::any_of(jobs, [&](const Document& job) {
+    return job.Get("org_name").Text() != jobs.front().Get("org_name").Text();
+  });
+  if (several) titles.insert(titles.begin() + 1, {"ORG"});
   if (wide) {
     for (const char* t : {"CPU", "MEMORY", "PRIORITY", "NODE", "RETRIES", "CREATED", "ID"}) {
       titles.push_back({t});
@@ -266,6 +271,7 @@ std::string TrainJobTable(const std::vector<Document>& jobs, Columns columns,
                                     {ShowTime(SinceOf(job), screen.now, screen.times)},
                                     {Runtime(job)},
                                     {Gpus(job)}};
+    if (several) row.insert(row.begin() + 1, {job.Get("org_name").Text()});
     if (wide) {
       for (const char* field :
            {"cpu_limit", "memory_limit", "priority_class", "node_name", "retries"}) {
