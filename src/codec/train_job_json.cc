@@ -306,6 +306,7 @@ Status ResourceCodec<TrainJob>::FromWish(std::string_view text, TrainJob& job) {
   f.Text("stop_reason", job.wish.stop_reason);
   f.Text("stop_message", job.wish.stop_message);
   if (const Status s = f.Done(); !s.ok()) return NotOurs(s.error());
+  if (starts < 0 || stop < 0) return NotOurs(Error(Code::kDataLoss, "a count below 0"));
   return Ok{};
 }
 
@@ -370,6 +371,7 @@ Status ResourceCodec<TrainJob>::FromRecord(std::string_view text, TrainJob& job)
   if (const Status s = f.Done(); !s.ok()) return NotOurs(s.error());
   const auto parsed_state = ParseTrainJobState(state);
   if (!parsed_state) return NotOurs(Error(Code::kDataLoss, "state " + state));
+  if (starts < 0 || incarnation < 0) return NotOurs(Error(Code::kDataLoss, "a count below 0"));
   r.state = *parsed_state;
   r.starts = static_cast<std::uint64_t>(starts);
   r.incarnation = static_cast<std::uint64_t>(incarnation);

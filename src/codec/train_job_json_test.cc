@@ -38,6 +38,9 @@ TEST(TrainJobJsonTest, RowsComeBackAsTheyWere) {
   EXPECT_EQ(back.record.limits, job.record.limits);
   EXPECT_EQ(back.wish.spec.max_retries, 2);
   EXPECT_EQ(ResourceCodec<TrainJob>::FromRecord("{\"state\":\"flying\"}", back).error().code(), Code::kDataLoss);
+  for (const char* below : {R"({"state":"running","incarnation":-2})", R"({"state":"running","starts":-1})"}) {
+    EXPECT_EQ(ResourceCodec<TrainJob>::FromRecord(below, back).error().code(), Code::kDataLoss) << below;  // found by the fuzzer
+  }
   EXPECT_EQ(ResourceCodec<TrainJob>::FromWish("nonsense", back).error().code(), Code::kDataLoss);
 }
 

@@ -342,9 +342,12 @@ def test_a_distributed_job_from_counts(published, rest, sklearn, job_name, tmp_p
     assert shown["State"] == "completed" and shown["Cluster name"] == job_name, shown
     assert shown["Service port"].isdigit()
     job = rest.job(job_name)
-    assert {r["name"]: r["state"] for r in job["replicas"]} == {
-        "chief-0": "completed", "worker-0": "completed", "worker-1": "completed", "ps-0": "failed"}
-    assert [r["reason"] for r in job["replicas"] if r["role"] == "ps"] == ["Stopped"]
+    states = {r["name"]: (r["state"], r["reason"]) for r in job["replicas"]}
+    assert states.pop("chief-0")[0] == "completed"
+    assert states.pop("ps-0") == ("failed", "Stopped")
+    # The job ends with its chief: a worker has ended by then, or is stopped.
+    assert set(states) == {"worker-0", "worker-1"}
+    assert all(s[0] == "completed" or s == ("failed", "Stopped") for s in states.values()), states
 
     log = published.ok("jobs", "logs", job_name)
     assert "chief-0: heard worker-0 worker-1" in log

@@ -11,15 +11,15 @@ from harness.rest import PREFIX, galaxy_v3_headers, send
 
 
 def test_a_key_has_a_burst_and_a_rate(make_server):
-    server = make_server(config={"rate_limit": {"requests_per_second": 5, "burst": 10}})
+    server = make_server(config={"rate_limit": {"requests_per_second": 1, "burst": 10}})
     rest = server.rest()
     began = time.monotonic()
     answers = [rest.get("/org_ids") for _ in range(30)]
     allowed = sum(answer.status == 200 for answer in answers)
-    assert 10 <= allowed <= 11 + 5 * (time.monotonic() - began)
+    assert 10 <= allowed <= 11 + (time.monotonic() - began)
     refused = next(answer for answer in answers if answer.status == 429)
     assert int(refused.headers["Retry-After"]) >= 1
-    assert refused.json()["error"] is True and "5 a second" in refused.message
+    assert refused.json()["error"] is True and "1 a second" in refused.message
     assert send(server.url, "GET", "/healthz").status == 200, "what needs no key has no limit"
 
     # The object store counts the same key.
