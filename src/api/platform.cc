@@ -58,10 +58,11 @@ class PlatformRoutes {
     return JsonResponse(200, codec::EncodeOrgId(call.caller.org.str()));
   }
 
-  Result<net::Response> Authentication(const Call&) const { return DoneResponse("the key is good"); }
+  Result<net::Response> Authentication(const Call&) const { return JsonResponse(200, good_key_); }
 
  private:
   PlatformRoutesDeps d_;
+  const std::string good_key_ = codec::EncodeMessage(codec::IsError::kNo, "the key is good");
 };
 
 }  // namespace

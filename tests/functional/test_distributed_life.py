@@ -37,7 +37,7 @@ def log(rest, name, replica):
 
 
 def test_the_chiefs_status_is_the_jobs_and_its_end_is_everybodys(server, rest):
-    command = ("case $CLOUDML_REPLICA in chief-0) sleep 0.5; echo trained; exit 0;; "
+    command = ("case $CLOUDML_REPLICA in chief-0) sleep 3; echo trained; exit 0;; "
                "worker-0) exit 0;; *) trap 'echo asked to end; exit 1' TERM; sleep 1000 & wait;; esac")
     rest.run("ends", command, ps_count=1, worker_count=2)
     rest.wait("ends", "completed")
