@@ -313,19 +313,20 @@ config = json.loads(os.environ["TF_CONFIG"])
 kind, index = config["task"]["type"], config["task"]["index"]
 print("this is", kind, index, flush=True)
 host, port = config["cluster"]["chief"][0].split(":")
-while kind == "ps":
-    time.sleep(60)
-if kind == "chief":
+if kind == "chief":  # its end is everybody's: it waits for a word of each
+    others = config["cluster"]["worker"] + config["cluster"].get("ps", [])
     with socket.create_server((host, int(port))) as server:
-        heard = sorted(server.accept()[0].recv(100).decode() for _ in config["cluster"]["worker"])
-    print("heard", *heard, flush=True)
-while kind == "worker":
+        heard = sorted(server.accept()[0].recv(100).decode() for _ in others)
+    print("heard", *(name for name in heard if name.startswith("worker")), flush=True)
+while kind != "chief":
     try:
         with socket.create_connection((host, int(port))) as connection:
-            connection.sendall(f"worker-{index}".encode())
+            connection.sendall(f"{kind}-{index}".encode())
         break
     except ConnectionRefusedError:
         time.sleep(0.05)
+while kind == "ps":
+    time.sleep(60)
 """
 SMALL = ("-c", "0.2", "-M", "200M", *FRAMEWORK[:2])
 
